@@ -1,0 +1,74 @@
+"""Statistical mechanics at signed temperature: levels, spin lattices, exact references.
+
+The core (numpy only) is imported at once; what needs numba, scipy or matplotlib is loaded when
+first used, so that ``import thermo`` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if (Path(__file__).parent / "chemical.py").exists():
+    raise ImportError(
+        "two packages named 'thermo' are installed on top of each other: spinlogit's and the "
+        "chemistry package from PyPI. Uninstall both ('pip uninstall thermo spinlogit') and "
+        "install each in an environment of its own."
+    )
+
+from thermo.canonical import Thermodynamics, canonical
+from thermo.levels import EnergyLevels
+from thermo.microcanonical import microcanonical
+from thermo.populations import Populations
+from thermo.temperature import beta_from_temperature, temperature_from_beta
+from thermo.thermometry import fit_beta, matching_beta
+
+if TYPE_CHECKING:
+    from thermo import errors, exact, freedom, lattice, models, plots
+    from thermo.exact.density_of_states import density_of_states
+    from thermo.models.ising import Ising
+    from thermo.models.oscillator import Oscillator
+    from thermo.models.two_level import TwoLevel
+    from thermo.run.simulate import simulate
+
+__version__ = "0.1.0"
+
+# Names loaded on first use → module that defines them.
+_LAZY = {
+    "Ising": "thermo.models.ising",
+    "TwoLevel": "thermo.models.two_level",
+    "Oscillator": "thermo.models.oscillator",
+    "density_of_states": "thermo.exact.density_of_states",
+    "simulate": "thermo.run.simulate",
+}
+_MODULES = ("errors", "exact", "freedom", "lattice", "models", "plots")
+
+__all__ = [
+    "beta_from_temperature",
+    "temperature_from_beta",
+    "EnergyLevels",
+    "Populations",
+    "Thermodynamics",
+    "canonical",
+    "matching_beta",
+    "fit_beta",
+    "microcanonical",
+    *_LAZY,
+    *_MODULES,
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        value = getattr(import_module(_LAZY[name]), name)
+    elif name in _MODULES:
+        value = import_module(f"thermo.{name}")
+    else:
+        raise AttributeError(f"module 'thermo' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

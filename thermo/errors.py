@@ -1,0 +1,62 @@
+"""Errors and warnings that a user can mend, one class per failure."""
+
+from __future__ import annotations
+
+__all__ = [
+    "SpinlogitError",
+    "InvalidInputError",
+    "UnboundedSpectrumError",
+    "TruncatedSpectrumError",
+    "EnergyOutOfRangeError",
+    "NotConvergedError",
+    "SpinlogitWarning",
+    "TautologyWarning",
+    "EquilibrationWarning",
+]
+
+
+class SpinlogitError(Exception):
+    """Base of every error raised on purpose by this project.
+
+    The command line prints the message on one line and ends with status 2.
+    """
+
+
+class InvalidInputError(SpinlogitError, ValueError):
+    """An argument has a wrong value, shape or type; the message says what is accepted."""
+
+
+class UnboundedSpectrumError(SpinlogitError, ValueError):
+    """β ≤ 0 was asked of a system whose energy has no upper bound."""
+
+    def __init__(self, beta: float, system: str = "this system") -> None:
+        super().__init__(
+            f"β = {beta:g} was asked of {system}, whose energy has no upper bound: with β ≤ 0 "
+            "every higher level is at least as likely as the one below, the partition function "
+            "diverges and no equilibrium exists (kinetic energy and oscillators have no T < 0). "
+            "Accepted: β > 0."
+        )
+
+
+class TruncatedSpectrumError(SpinlogitError, ValueError):
+    """A spectrum listed only in part still holds weight above where the list ends."""
+
+
+class EnergyOutOfRangeError(SpinlogitError, ValueError):
+    """An energy lies outside what any β of either sign can give."""
+
+
+class NotConvergedError(SpinlogitError, RuntimeError):
+    """An iteration ended before its tolerance was met; the message says how far it came."""
+
+
+class SpinlogitWarning(UserWarning):
+    """Base of every warning of this project."""
+
+
+class TautologyWarning(SpinlogitWarning):
+    """Populations are fitted against the very levels they were computed from."""
+
+
+class EquilibrationWarning(SpinlogitWarning):
+    """A run does not look equilibrated; its errors are not to be trusted."""

@@ -1,0 +1,208 @@
+r"""Degrees of freedom, each notion under its own name.
+
+"Degrees of freedom" means different numbers to different people. Here each definition is one
+function, and none is called simply "degrees of freedom":
+
+================================ =========================== ====================================
+definition                       formula                     where it counts something
+================================ =========================== ====================================
+:func:`kinetic_dof`              3N − constraints − removed  particles with momenta
+:func:`equipartition_dof`        2U/kT                       energy quadratic in its variables
+:func:`heat_capacity_dof`        2C/k                        a heat capacity, by another name
+:func:`state_space_dof`          ln W / ln 2                 finitely many states: bits
+:func:`effective_states`         exp(S/k)                    everywhere; perplexity
+:func:`participation_ratio`      1/Σp²                       everywhere; weighs likely states more
+================================ =========================== ====================================
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from thermo.canonical import Thermodynamics
+from thermo.errors import InvalidInputError
+
+__all__ = [
+    "effective_states",
+    "equipartition_dof",
+    "heat_capacity_dof",
+    "kinetic_dof",
+    "participation_ratio",
+    "state_space_dof",
+]
+
+
+def kinetic_dof(
+    particles: int,
+    *,
+    constraints: int = 0,
+    dimension: int = 3,
+    conserved_momenta: int | None = None,
+) -> int:
+    r"""Kinetic degrees of freedom, the f in :math:`T = 2K/(f k)`.
+
+    .. math:: f = dN - n_{\rm constraints} - n_{\rm conserved}
+
+    Parameters
+    ----------
+    particles : int
+        Number N of particles with momentum.
+    constraints : int
+        Rigid constraints (one per fixed bond length).
+    dimension : int
+        Dimension d of space.
+    conserved_momenta : int, optional
+        Components of momentum held at zero; default ``dimension`` (centre of mass at rest).
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    InvalidInputError
+        If nothing is left (f ≤ 0) or a number is negative.
+
+    Notes
+    -----
+    Spins and logits have no momenta: for them this is not defined. A wrong f gives a temperature
+    wrong by exactly the ratio of the two f. Kinetic energy has no upper bound, so this
+    temperature is never negative.
+
+    References
+    ----------
+    D. Frenkel and B. Smit, Understanding Molecular Simulation, 2nd ed. (2002), section 4.1.
+
+    Examples
+    --------
+    100 rigid diatomics, centre of mass at rest:
+
+    >>> kinetic_dof(200, constraints=100)
+    497
+    """
+    removed = dimension if conserved_momenta is None else conserved_momenta
+    if min(particles, constraints, dimension, removed) < 0:
+        raise InvalidInputError(
+            f"particles = {particles}, constraints = {constraints}, dimension = {dimension}, "
+            f"conserved_momenta = {removed}: none may be negative."
+        )
+    freedom = dimension * particles - constraints - removed
+    if freedom <= 0:
+        raise InvalidInputError(
+            f"{dimension}·{particles} − {constraints} − {removed} = {freedom} degrees of freedom "
+            "are left; at least 1 is needed to speak of a kinetic temperature."
+        )
+    return freedom
+
+
+def equipartition_dof(quadratic_energy: ArrayLike, beta: ArrayLike) -> NDArray[np.float64]:
+    r"""Quadratic modes counted by their energy, :math:`f = 2\beta U`.
+
+    Parameters
+    ----------
+    quadratic_energy : array_like, shape (...)
+        Mean energy above the minimum, of variables that enter it quadratically.
+    beta : array_like, shape (...)
+        Inverse temperature, > 0: a quadratic energy has no upper bound.
+
+    Returns
+    -------
+    ndarray, shape (...)
+
+    Raises
+    ------
+    InvalidInputError
+        β ≤ 0, NaN or infinite.
+
+    Notes
+    -----
+    Only for classical quadratic energies. For two-level systems, spin lattices and logits the
+    result counts nothing; the functions there are :func:`heat_capacity_dof` and
+    :func:`effective_states`.
+
+    Examples
+    --------
+    A classical oscillator has U = kT: one coordinate and one momentum.
+
+    >>> float(equipartition_dof(0.5, 2.0))
+    2.0
+    """
+    b = np.asarray(beta, dtype=np.float64)
+    if not ((b > 0) & np.isfinite(b)).all():
+        raise InvalidInputError("equipartition needs finite β > 0: quadratic energies have no top.")
+    return np.asarray(2.0 * b * np.asarray(quadratic_energy, dtype=np.float64))
+
+
+def heat_capacity_dof(state: Thermodynamics) -> NDArray[np.float64]:
+    r"""Heat-capacity-equivalent degrees of freedom, :math:`2C/k`.
+
+    How many quadratic modes would have this heat capacity. It depends on β (it vanishes at
+    β = 0 and ±∞ for bounded spectra) and equals a count of modes only for quadratic energies.
+
+    Parameters
+    ----------
+    state : Thermodynamics
+
+    Returns
+    -------
+    ndarray, shape of ``state.beta``
+
+    Examples
+    --------
+    >>> from thermo.canonical import canonical
+    >>> from thermo.levels import EnergyLevels
+    >>> heat_capacity_dof(canonical(EnergyLevels([0, 1]), [0.0, 2.4])).round(4)
+    array([0.    , 0.8785])
+    """
+    return state.equivalent_dof
+
+
+def state_space_dof(log_states: ArrayLike) -> NDArray[np.float64]:
+    r"""Bits needed to name a state, :math:`\ln W/\ln 2`: the number of two-way choices.
+
+    Parameters
+    ----------
+    log_states : array_like
+        ln of the number of states (``EnergyLevels.log_states``).
+
+    Returns
+    -------
+    ndarray
+
+    Examples
+    --------
+    N spins have N, a vocabulary of 4096 has 12:
+
+    >>> float(state_space_dof(np.log(4096)))
+    12.0
+    """
+    return np.asarray(np.asarray(log_states, dtype=np.float64) / np.log(2.0))
+
+
+def effective_states(state: Thermodynamics) -> NDArray[np.float64]:
+    """exp(S/k): the number of equally likely states with this entropy; perplexity.
+
+    Examples
+    --------
+    >>> from thermo.canonical import canonical
+    >>> from thermo.levels import EnergyLevels
+    >>> effective_states(canonical(EnergyLevels([0, 1, 2, 3]), 0.0)).round(6)
+    np.float64(4.0)
+    """
+    return state.effective_states
+
+
+def participation_ratio(state: Thermodynamics) -> NDArray[np.float64]:
+    r"""1/Σp² over states: like :func:`effective_states`, with less weight on rare states.
+
+    For canonical populations it is :math:`Z(\beta)^2/Z(2\beta)`.
+
+    Examples
+    --------
+    >>> from thermo.canonical import canonical
+    >>> from thermo.levels import EnergyLevels
+    >>> participation_ratio(canonical(EnergyLevels([0, 1]), [0.0, float("inf")]))
+    array([2., 1.])
+    """
+    return state.participation_ratio

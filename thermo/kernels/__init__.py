@@ -1,0 +1,1 @@
+"""Compiled kernels: arrays in, arrays out. Imports numba and numpy, nothing of ours."""

@@ -1,0 +1,110 @@
+"""The microcanonical ensemble: S(E) and the two definitions of its temperature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thermo.errors import InvalidInputError
+from thermo.levels import EnergyLevels
+
+__all__ = ["Microcanonical", "microcanonical"]
+
+
+@dataclass(frozen=True, eq=False)
+class Microcanonical:
+    """Entropy and inverse temperatures at fixed energy; all arrays of shape (L,).
+
+    Attributes
+    ----------
+    energy : ndarray
+        Distinct energies in rising order.
+    entropy : ndarray
+        Boltzmann (surface) entropy S = ln g(E), in nats.
+    volume_entropy : ndarray
+        Gibbs (volume) entropy ln Ω(E), Ω = Σ g over energies up to E.
+    beta_boltzmann : ndarray
+        dS/dE by differences; negative where the density of states falls.
+    beta_gibbs : ndarray
+        d ln Ω/dE by differences; never negative.
+    """
+
+    energy: NDArray[np.float64]
+    entropy: NDArray[np.float64]
+    volume_entropy: NDArray[np.float64]
+    beta_boltzmann: NDArray[np.float64]
+    beta_gibbs: NDArray[np.float64]
+
+
+def microcanonical(levels: EnergyLevels) -> Microcanonical:
+    r"""Entropy against energy, and both microcanonical inverse temperatures.
+
+    .. math::
+        \beta_B(E) = \frac{d \ln g}{dE}, \qquad
+        \beta_G(E) = \frac{d \ln \Omega}{dE},\quad \Omega(E) = \sum_{E' \le E} g(E')
+
+    Derivatives are second-order differences on the given energies (one-sided at the ends), so
+    exact only in the limit of dense levels.
+
+    Parameters
+    ----------
+    levels : EnergyLevels
+        A density of states: at least three distinct energies; equal energies are merged.
+
+    Returns
+    -------
+    Microcanonical
+
+    Raises
+    ------
+    InvalidInputError
+        Fewer than three distinct energies.
+
+    Notes
+    -----
+    The Gibbs temperature cannot be negative by construction, and two systems in contact do not
+    settle at equal Gibbs temperatures (it fails the zeroth law where g falls); the Boltzmann one
+    is what populations and thermometers show. β_G at the upper end is exponentially small, so
+    the differences of ln Ω are formed from ratios of the terms added, not by subtraction.
+    Not for logits of a language model: their levels carry one state each and g(E) is then a
+    matter of how they are binned.
+
+    References
+    ----------
+    J. Dunkel and S. Hilbert, Nature Physics 10, 67 (2014) (Gibbs);
+    D. Frenkel and P. B. Warren, Am. J. Phys. 83, 163 (2015) (Boltzmann).
+
+    Examples
+    --------
+    Three spins in a field: the middle of the spectrum is where β changes sign.
+
+    >>> import numpy as np
+    >>> spins = EnergyLevels([-3, -1, 1, 3], np.log([1, 3, 3, 1]))
+    >>> microcanonical(spins).beta_boltzmann.round(3) + 0.0
+    array([ 0.549,  0.275, -0.275, -0.549])
+    """
+    merged = levels.merged()
+    if len(merged) < 3:
+        raise InvalidInputError(
+            f"{len(merged)} distinct energies were given; a derivative of S(E) needs at least 3."
+        )
+    e, s = merged.energies, merged.log_degeneracy
+    volume = np.logaddexp.accumulate(s)
+    # ln Ω_{i+1} − ln Ω_i = ln(1 + g_{i+1}/Ω_i): no cancellation however small it is.
+    rise = np.log1p(np.exp(s[1:] - volume[:-1]))
+    gibbs = _derivative(rise, np.diff(e))
+    return Microcanonical(e, s, volume, _derivative(np.diff(s), np.diff(e)), gibbs)
+
+
+def _derivative(rise: NDArray[np.float64], step: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Second-order derivative from increments between neighbours; linear at the two ends.
+
+    On a uniform grid the interior is the central difference (f_{i+1} − f_{i−1})/2h. The weights
+    are positive, so a sum of positive increments keeps its sign and its relative accuracy.
+    """
+    slope = rise / step
+    left, right = step[:-1], step[1:]
+    interior = (right * slope[:-1] + left * slope[1:]) / (left + right)
+    return np.concatenate([slope[:1], interior, slope[-1:]])
