@@ -1,0 +1,43 @@
+# Everything from a fresh machine with Python 3.11+, make and a C library.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# pip writes bytecode while it installs: the first `spinlogit` is then as quick as the second.
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: setup demo test test-slow lint docs bench clean
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "spinlogit needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 setup" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV) || \
+	  { echo "could not make a virtual environment with $(PYTHON) (on Debian: apt-get install python3-venv)" >&2; exit 2; }
+	$(PIP) --editable '.[llm,test]'
+	@touch $@
+
+demo: setup
+	$(BIN)/spinlogit compare --out out/compare
+
+test: setup lint
+	$(BIN)/python -m pytest
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: setup
+	$(PIP) --editable '.[llm,docs]'
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+bench: setup
+	$(PIP) --editable '.[llm,bench]'
+	$(BIN)/python benchmarks/ising_speed.py
+
+clean:
+	rm -rf $(VENV) out build dist docs/_build docs/api/generated
