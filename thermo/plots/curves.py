@@ -1,0 +1,202 @@
+"""Thermodynamic curves of several systems on the same axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from thermo.curves import Curve
+from thermo.plots.axis import mark_temperature_axis, position_of
+from thermo.plots.style import STYLES, color_of
+
+__all__ = ["plot_arch", "plot_effective_states", "plot_heat_capacity"]
+
+Drawn = tuple[str, Curve, Curve | None]  # key into STYLES, the curve, its exact companion
+
+_INK = "#333333"
+
+
+def plot_arch(ax: Axes, systems: Sequence[Drawn], *, tangents: Sequence[float] = ()) -> Axes:
+    """Entropy against energy: the arch, whose slope is β.
+
+    Parameters
+    ----------
+    ax : Axes
+    systems : sequence of (style key, curve, exact curve or None)
+        Points are drawn from the curve, the line from its exact companion if there is one.
+    tangents : sequence of float
+        Natural β at which a short tangent of that slope is drawn on the first system.
+
+    Returns
+    -------
+    Axes
+    """
+    for key, curve, exact in systems:
+        line = exact if exact is not None else curve
+        top = _reference_entropy(line)
+        order = np.argsort(-line.b)
+        ax.plot(
+            line.energy.value[order],
+            (line.entropy.value - top)[order],
+            linestyle=STYLES[key].line,
+            color=_INK,
+            linewidth=1.8,
+        )
+        _points(ax, key, curve.energy.value, curve.entropy.value - top, curve, curve.entropy.error)
+    if systems:
+        first = systems[0][2] or systems[0][1]
+        for b in tangents:
+            u = float(np.interp(-b, -first.b, first.energy.value))
+            s = float(np.interp(-b, -first.b, first.entropy.value)) - _reference_entropy(first)
+            half = 0.28 / np.hypot(1.0, b)
+            ax.plot(
+                [u - half, u + half],
+                [s - b * half, s + b * half],
+                color=tuple(color_of(b)),
+                linewidth=6,
+                alpha=0.75,
+                solid_capstyle="round",
+                zorder=1.5,
+            )
+    ax.set_xlabel("energy  (U − U₀) / σ₀   per unit")
+    ax.set_ylabel("entropy  (S − S₀) / k   per unit")
+    return ax
+
+
+def plot_heat_capacity(ax: Axes, systems: Sequence[Drawn]) -> Axes:
+    """Heat capacity along the axis of hotness.
+
+    Parameters
+    ----------
+    ax : Axes
+    systems : sequence of (style key, curve, exact curve or None)
+
+    Returns
+    -------
+    Axes
+    """
+    for key, curve, exact in systems:
+        line = exact if exact is not None else curve
+        order = np.argsort(-line.b)
+        x = position_of(line.b)[order]
+        ax.plot(
+            x,
+            line.heat_capacity.value[order],
+            linestyle=STYLES[key].line,
+            color=_INK,
+            linewidth=1.8,
+        )
+        _band(ax, curve, "heat_capacity")
+        _points(
+            ax,
+            key,
+            position_of(curve.b),
+            curve.heat_capacity.value,
+            curve,
+            curve.heat_capacity.error,
+        )
+    mark_temperature_axis(ax)
+    ax.set_ylabel("heat capacity  C / k   per unit")
+    return ax
+
+
+def plot_effective_states(ax: Axes, systems: Sequence[Drawn]) -> Axes:
+    """Share of the states in use, S/S₀ = ln W_eff / ln W, along the axis of hotness.
+
+    A system whose number of states has no end has no such share and is left out.
+
+    Parameters
+    ----------
+    ax : Axes
+    systems : sequence of (style key, curve, exact curve or None)
+
+    Returns
+    -------
+    Axes
+    """
+    for key, curve, exact in systems:
+        line = exact if exact is not None else curve
+        if not np.isfinite(line.log_states):
+            continue
+        order = np.argsort(-line.b)
+        ax.plot(
+            position_of(line.b)[order],
+            (line.entropy.value / line.log_states)[order],
+            linestyle=STYLES[key].line,
+            color=_INK,
+            linewidth=1.8,
+        )
+        _band(ax, curve, "entropy", divisor=curve.log_states)
+        _points(
+            ax,
+            key,
+            position_of(curve.b),
+            curve.entropy.value / curve.log_states,
+            curve,
+            curve.entropy.error / curve.log_states,
+        )
+    mark_temperature_axis(ax)
+    ax.set_ylim(-0.03, 1.08)
+    ax.set_ylabel("effective states  ln W$_{eff}$ / ln W")
+    return ax
+
+
+def legend_handle(key: str, label: str) -> Line2D:
+    """A legend entry in the style of a system, in neutral colour."""
+    style = STYLES[key]
+    return Line2D(
+        [],
+        [],
+        linestyle=style.line,
+        color=_INK,
+        marker=style.marker,
+        markersize=style.size,
+        markerfacecolor="white",
+        markeredgecolor=_INK,
+        linewidth=1.8,
+        label=label,
+    )
+
+
+def _reference_entropy(curve: Curve) -> float:
+    """S₀, or for a system without one ln 2: that of two levels with its own lowest gap."""
+    return curve.log_states if np.isfinite(curve.log_states) else float(np.log(2.0))
+
+
+def _points(
+    ax: Axes, key: str, x: np.ndarray, y: np.ndarray, curve: Curve, error: np.ndarray
+) -> None:
+    style = STYLES[key]
+    finite = np.isfinite(x) & np.isfinite(y)
+    colors = color_of(curve.b)
+    x_error = curve.energy.error if x is curve.energy.value else np.zeros_like(error)
+    # A marker for every point would hide the line of a dense exact curve: about 24 are drawn.
+    step = 1 if error.any() else max(1, finite.sum() // 24)
+    for i in np.flatnonzero(finite)[::step]:
+        ax.errorbar(
+            x[i],
+            y[i],
+            xerr=x_error[i] or None,
+            yerr=error[i] or None,
+            marker=style.marker,
+            markersize=style.size,
+            color=tuple(colors[i]),
+            markeredgecolor="white",
+            markeredgewidth=0.8,
+            capsize=3,
+            linestyle="none",
+            zorder=3,
+        )
+
+
+def _band(ax: Axes, curve: Curve, quantity: str, divisor: float = 1.0) -> None:
+    """Spread between disorder realisations, 10 % to 90 %."""
+    if quantity in curve.spread:
+        low, high = curve.spread[quantity] / divisor
+        order = np.argsort(-curve.b)
+        ax.fill_between(
+            position_of(curve.b)[order], low[order], high[order], color="#9a9a9a", alpha=0.25, lw=0
+        )

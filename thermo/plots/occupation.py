@@ -1,0 +1,65 @@
+"""The Boltzmann plot: ln(p/g) against energy, a straight line of slope −β."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from thermo.occupation import Occupation
+from thermo.plots.style import STYLES, color_of
+
+__all__ = ["plot_occupation"]
+
+
+def plot_occupation(ax: Axes, lines: Sequence[Occupation], key: str, *, label: bool = True) -> Axes:
+    """Draw Boltzmann lines with the slope fitted to them.
+
+    Parameters
+    ----------
+    ax : Axes
+    lines : sequence of Occupation
+    key : str
+        System kind, a key of ``STYLES``.
+    label : bool
+        Write the fitted β at the hot or cold end of each line.
+
+    Returns
+    -------
+    Axes
+    """
+    style = STYLES[key]
+    for line in lines:
+        color = tuple(color_of(line.fitted_b))
+        if np.isfinite(line.fitted_b):
+            ends = np.array([line.u.min(), line.u.max()])
+            ax.plot(ends, line.intercept - line.fitted_b * ends, color=color, linewidth=2.2)
+        ax.errorbar(
+            line.u,
+            line.y,
+            yerr=line.error if line.error.any() else None,
+            marker=style.marker,
+            markersize=style.size,
+            color=color,
+            markeredgecolor="white",
+            markeredgewidth=0.8,
+            capsize=3,
+            linestyle="none",
+            zorder=3,
+        )
+        if label:
+            end = int(np.argmax(line.y))
+            ax.annotate(
+                line.name,
+                (line.u[end], line.y[end]),
+                textcoords="offset points",
+                xytext=(0, 10),
+                ha="center",
+                color=color,
+                fontweight="bold",
+            )
+    ax.axhline(0.0, color="#8c8c8c", linewidth=1.2, zorder=0)
+    ax.set_xlabel("energy  (E − U₀) / σ₀   per unit")
+    ax.set_ylabel("occupation  ln(p/g) + S₀   per unit")
+    return ax
