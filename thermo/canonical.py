@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from thermo.errors import InvalidInputError, TruncatedSpectrumError, UnboundedSpectrumError
-from thermo.levels import EnergyLevels
+from thermo.levels import EnergyLevels, require_levels
 from thermo.populations import Populations
+from thermo.real_numbers import as_real
 from thermo.temperature import as_beta
 
 __all__ = ["CanonicalState", "Thermodynamics", "boltzmann_sums", "canonical"]
@@ -60,7 +61,7 @@ class Thermodynamics:
     @property
     def free_energy(self) -> FloatArray:
         """F = U − S/β; ∓inf at β = ±0.0 (the sign of zero matters), U at β = ±inf."""
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             return self.internal_energy - np.where(self.entropy == 0, 0.0, self.entropy / self.beta)
 
     @property
@@ -101,14 +102,11 @@ class CanonicalState(Thermodynamics):
         -----
         Needs ``beta.size * len(levels)`` numbers of memory.
         """
-        beta = self.beta
-        log_weight, _ = _log_weights(self.levels.energies, self.levels.log_degeneracy, beta)
-        weight = np.exp(log_weight - log_weight.max(axis=-1, keepdims=True))
-        return Populations(
-            self.levels,
-            weight / weight.sum(axis=-1, keepdims=True),
-            provenance=self.levels.provenance,
-        )
+        levels = self.levels
+        _, _, log_p = _from_likeliest(levels.energies, levels.log_degeneracy, self.beta.ravel())
+        weight = np.exp(log_p).reshape(*self.beta.shape, len(levels))
+        weight /= weight.sum(axis=-1, keepdims=True)
+        return Populations(levels, weight, provenance=levels.provenance)
 
 
 def canonical(levels: EnergyLevels, beta: ArrayLike) -> CanonicalState:
@@ -134,17 +132,18 @@ def canonical(levels: EnergyLevels, beta: ArrayLike) -> CanonicalState:
     Raises
     ------
     InvalidInputError
-        β is NaN.
+        β is NaN, or ``levels`` are not :class:`EnergyLevels`.
     UnboundedSpectrumError
         β ≤ 0 and the spectrum has no upper bound.
     TruncatedSpectrumError
-        The spectrum has no upper bound and the level where the list ends still holds more than
-        1e-9 of the population.
+        The spectrum has no upper bound and more than 1e-9 of the population would sit above the
+        end of the list, going on as its two highest levels do (exact for equal spacing).
 
     Notes
     -----
-    Energies are measured from the end that dominates (the lowest for β ≥ 0, the highest for
-    β < 0), so no exponential overflows and S is a sum of non-negative terms. Not for levels that
+    Energies are measured from the likeliest level (the lowest for β ≥ 0, the highest for β < 0,
+    unless degeneracy decides), so no exponential overflows, and S and C keep their relative
+    accuracy however small they are. Not for levels that
     must be sampled because there are too many to list: use :func:`thermo.simulate`.
 
     References
@@ -161,12 +160,13 @@ def canonical(levels: EnergyLevels, beta: ArrayLike) -> CanonicalState:
     >>> state.internal_energy.round(4)
     array([0.0832, 0.5   , 0.9168])
     """
+    require_levels(levels)
     b = as_beta(beta)
     if not levels.bounded_above:
         _require_positive(b)
     log_g = levels.log_degeneracy if levels.log_degeneracy.any() else None
     sums = boltzmann_sums(levels.energies, log_g, b)
-    state = CanonicalState(*_fields(sums), levels)
+    state = CanonicalState(**vars(sums), levels=levels)
     if not levels.bounded_above:
         _require_complete(state)
     return state
@@ -197,7 +197,8 @@ def boltzmann_sums(
     Raises
     ------
     InvalidInputError
-        β is NaN, or a spectrum has every level masked.
+        β is NaN, a spectrum has no level left open, an open level has an energy or ln g that is
+        not finite, or the shapes do not fit.
 
     Examples
     --------
@@ -206,10 +207,7 @@ def boltzmann_sums(
            [1.5  , 0.142]])
     """
     b = as_beta(beta)
-    e = np.asarray(energies, dtype=np.float64)
-    g = None if log_degeneracy is None else np.broadcast_to(log_degeneracy, e.shape)
-    if g is not None and (g == -np.inf).all(axis=-1).any():
-        raise InvalidInputError("a spectrum has every level masked; at least one must be left.")
+    e, g = _checked_spectra(energies, log_degeneracy)
     rows = e.reshape(-1, e.shape[-1])
     row_g = None if g is None else g.reshape(rows.shape)
     flat = b.ravel()
@@ -217,6 +215,8 @@ def boltzmann_sums(
     step = max(1, _CHUNK // rows.shape[1])
     for r in range(rows.shape[0]):
         row, log_g = rows[r], None if row_g is None else row_g[r]
+        if log_g is not None and (masked := log_g == -np.inf).any():
+            row, log_g = row[~masked], log_g[~masked]
         for start in range(0, flat.size, step):
             part = slice(start, start + step)
             out[:, r, part] = _sums(row, log_g, flat[part])
@@ -226,61 +226,86 @@ def boltzmann_sums(
     )
 
 
-def _fields(sums: Thermodynamics) -> tuple[FloatArray, ...]:
-    return (
-        sums.beta,
-        sums.log_partition_function,
-        sums.internal_energy,
-        sums.energy_variance,
-        sums.entropy,
-        sums.log_participation_ratio,
-    )
+def _checked_spectra(
+    energies: ArrayLike, log_degeneracy: ArrayLike | None
+) -> tuple[FloatArray, FloatArray | None]:
+    e = as_real(energies, "energies")
+    if e.ndim == 0 or e.shape[-1] == 0:
+        raise InvalidInputError(f"energies have shape {e.shape}; (..., L) with L ≥ 1 is needed.")
+    if log_degeneracy is None:
+        if not np.isfinite(e).all():
+            raise InvalidInputError("an energy is NaN or infinite; finite energies are accepted.")
+        return e, None
+    g = as_real(log_degeneracy, "log_degeneracy")
+    try:
+        g = np.broadcast_to(g, e.shape)
+    except ValueError as error:
+        raise InvalidInputError(
+            f"log_degeneracy has shape {g.shape}; one that fits energies {e.shape} is needed."
+        ) from error
+    masked = g == -np.inf
+    if masked.all(axis=-1).any():
+        raise InvalidInputError("a spectrum has every level masked; at least one must be left.")
+    if not (masked | (np.isfinite(g) & np.isfinite(e))).all():
+        raise InvalidInputError(
+            "an energy or ln g of an open level is NaN or infinite; finite numbers are accepted "
+            "(ln g = -inf masks a level)."
+        )
+    return e, g
 
 
-def _log_weights(
+def _from_likeliest(
     energies: FloatArray, log_degeneracy: FloatArray | None, beta: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """ln g − β (E − E₀) of shape (..., L), with E₀ the dominating end of the spectrum, (...)."""
-    open_levels = slice(None) if log_degeneracy is None else log_degeneracy > -np.inf
-    low, high = energies[open_levels].min(), energies[open_levels].max()
-    reference = np.where(np.signbit(beta), high, low)
-    if log_degeneracy is not None:  # masked energies may be infinite: −inf − β·inf would be NaN
-        energies = np.where(log_degeneracy > -np.inf, energies, low)
-    gap = energies - reference[..., None]
-    with np.errstate(invalid="ignore", over="ignore"):  # ±inf · 0 is the reference level itself
-        exponent = np.where(gap == 0, 0.0, -beta[..., None] * gap)
-    return (exponent if log_degeneracy is None else exponent + log_degeneracy), reference
+) -> tuple[NDArray[np.intp], FloatArray, FloatArray]:
+    """Index of the likeliest level at each β (B,); energies and ln p measured from it (B, L)."""
+    favoured = np.where(np.signbit(beta), energies.argmax(), energies.argmin())
+    gap = energies - energies[favoured][:, None]
+    if log_degeneracy is None:
+        return favoured, gap, _exponent(beta, gap)
+    likeliest = (log_degeneracy + _exponent(beta, gap)).argmax(axis=-1)
+    gap = energies - energies[likeliest][:, None]
+    log_ratio = log_degeneracy - log_degeneracy[likeliest][:, None]
+    return likeliest, gap, log_ratio + _exponent(beta, gap)
+
+
+def _exponent(beta: FloatArray, gap: FloatArray) -> FloatArray:
+    with np.errstate(invalid="ignore", over="ignore"):  # ±inf · 0 is no gap: weight 1
+        return np.where(gap == 0, 0.0, -beta[:, None] * gap)
 
 
 def _sums(
     energies: FloatArray, log_degeneracy: FloatArray | None, beta: FloatArray
 ) -> tuple[FloatArray, ...]:
     """ln Z, U, Var, S, ln(participation) for one spectrum (L,) at β (B,)."""
-    x, reference = _log_weights(energies, log_degeneracy, beta)
+    likeliest, gap, x = _from_likeliest(energies, log_degeneracy, beta)
+    each = np.arange(beta.size)
+    weight = np.exp(x)
+    # The likeliest level has weight 1. Adding it to the rest would swallow what is below 1e-16,
+    # and with it the entropy close to β = ±∞: it stays apart, inside log1p.
+    weight[each, likeliest] = 0.0
+    rest = weight.sum(axis=-1)
+    log_sum = np.log1p(rest)
     if log_degeneracy is None:
-        top = np.zeros(beta.shape)
-        weight = np.exp(x)
-        second = 2 * np.log(weight.sum(axis=-1)) - np.log(np.square(weight).sum(axis=-1))
+        log_g = np.zeros(beta.shape)
+        log_participation = 2 * log_sum - np.log1p(np.square(weight).sum(axis=-1))
     else:
-        top = x.max(axis=-1)
-        # Σ g (p/g)² = Z(2β)/Z(β)²; its own maximum is needed, g may span thousands of nats.
-        with np.errstate(invalid="ignore"):
-            y = np.where(x > -np.inf, 2 * x - log_degeneracy, -np.inf)
-        peak = y.max(axis=-1)
-        log_double = peak + np.log(np.exp(y - peak[:, None]).sum(axis=-1))
-        weight = np.exp(x - top[:, None])
-        second = 2 * (top + np.log(weight.sum(axis=-1))) - log_double
-        energies = np.where(log_degeneracy > -np.inf, energies, reference.min())
-    total = weight.sum(axis=-1)
-    log_total = top + np.log(total)
-    gap = energies - reference[:, None]
+        log_g = log_degeneracy[likeliest]
+        # Σ g (p/g)² has its own largest term, since g may span thousands of nats.
+        y = 2 * x - log_degeneracy
+        most = y.max(axis=-1)
+        log_double = most + np.log(np.exp(y - most[:, None]).sum(axis=-1))
+        log_participation = 2 * log_sum - log_double
+    weight[each, likeliest] = 1.0
+    total = 1.0 + rest
     mean_gap = np.einsum("bl,bl->b", weight, gap) / total
     gap -= mean_gap[:, None]
     variance = np.einsum("bl,bl,bl->b", weight, gap, gap) / total
+    origin = energies[likeliest]
     with np.errstate(invalid="ignore", over="ignore"):
         thermal = np.where(mean_gap == 0, 0.0, beta * mean_gap)
-        ground = np.where(reference == 0, 0.0, beta * reference)
-    return log_total - ground, reference + mean_gap, variance, log_total + thermal, second
+        ground = np.where(origin == 0, 0.0, beta * origin)
+    log_z = log_g + log_sum
+    return log_z - ground, origin + mean_gap, variance, log_z + thermal, log_participation
 
 
 def _require_positive(beta: FloatArray) -> None:
@@ -289,19 +314,26 @@ def _require_positive(beta: FloatArray) -> None:
 
 
 def _require_complete(state: CanonicalState) -> None:
+    """Refuse a list that ends too early, by the geometric series its last two energies start."""
     levels = state.levels
-    last = int(np.argmax(levels.energies))
-    with np.errstate(invalid="ignore"):
-        log_p = (
-            levels.log_degeneracy[last]
-            - state.beta * (levels.maximum - state.internal_energy)
-            - state.entropy
-        )
-    if (log_p > np.log(1e-9)).any():
-        worst = float(np.nanmax(np.exp(log_p)))
-        coldest = float(np.min(state.beta))
+    energies, log_g = levels.energies, levels.log_degeneracy
+    ends = energies == levels.maximum
+    log_top = np.logaddexp.reduce(log_g[ends])
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        log_p = log_top - state.beta * (levels.maximum - state.internal_energy) - state.entropy
+        if ends.all():
+            log_ratio = np.zeros_like(log_p)
+        else:
+            below = energies[~ends].max()
+            log_below = np.logaddexp.reduce(log_g[energies == below])
+            log_ratio = log_top - log_below - state.beta * (levels.maximum - below)
+        series = np.where(log_ratio < 0, log_ratio - np.log(-np.expm1(log_ratio)), np.inf)
+        missing = np.exp(-np.logaddexp(0.0, -(log_p + series)))  # m/(1 + m), as a fraction of all
+    if (missing > 1e-9).any():
+        worst = int(np.argmax(missing))
         raise TruncatedSpectrumError(
-            f"the list of levels ends at E = {levels.maximum:g}, where at β = {coldest:g} a "
-            f"fraction {worst:.2g} of the population still sits; list more levels or use a "
-            "larger β (at most 1e-9 is accepted)."
+            f"the list of levels ends at E = {levels.maximum:g}, and at β = "
+            f"{state.beta.ravel()[worst]:g} a fraction {missing.ravel()[worst]:.2g} of the "
+            "population would sit above it; list more levels or use a larger β (at most 1e-9 is "
+            "accepted)."
         )

@@ -29,6 +29,10 @@ class Measured:
         v = np.asarray(value, dtype=np.float64)
         return cls(v, np.zeros_like(v))
 
+    def per(self, units: float) -> Measured:
+        """Value and error divided by an exact number."""
+        return Measured(self.value / units, self.error / units)
+
 
 @dataclass(frozen=True, eq=False)
 class Curve:

@@ -36,6 +36,11 @@ class UnboundedSpectrumError(SpinlogitError, ValueError):
             "diverges and no equilibrium exists (kinetic energy and oscillators have no T < 0). "
             "Accepted: β > 0."
         )
+        self.beta = beta
+        self.system = system
+
+    def __reduce__(self) -> tuple[type[UnboundedSpectrumError], tuple[float, str]]:
+        return type(self), (self.beta, self.system)  # a worker process must be able to raise it
 
 
 class TruncatedSpectrumError(SpinlogitError, ValueError):

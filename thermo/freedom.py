@@ -20,8 +20,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from thermo.arguments import whole_number
 from thermo.canonical import Thermodynamics
 from thermo.errors import InvalidInputError
+from thermo.real_numbers import as_real
+from thermo.temperature import as_beta
 
 __all__ = [
     "effective_states",
@@ -62,7 +65,7 @@ def kinetic_dof(
     Raises
     ------
     InvalidInputError
-        If nothing is left (f ≤ 0) or a number is negative.
+        If nothing is left (f ≤ 0), or a number is negative or not whole.
 
     Notes
     -----
@@ -82,11 +85,13 @@ def kinetic_dof(
     497
     """
     removed = dimension if conserved_momenta is None else conserved_momenta
-    if min(particles, constraints, dimension, removed) < 0:
-        raise InvalidInputError(
-            f"particles = {particles}, constraints = {constraints}, dimension = {dimension}, "
-            f"conserved_momenta = {removed}: none may be negative."
-        )
+    for name, count in (
+        ("particles", particles),
+        ("constraints", constraints),
+        ("dimension", dimension),
+        ("conserved_momenta", removed),
+    ):
+        whole_number(count, name, 0)
     freedom = dimension * particles - constraints - removed
     if freedom <= 0:
         raise InvalidInputError(
@@ -113,7 +118,7 @@ def equipartition_dof(quadratic_energy: ArrayLike, beta: ArrayLike) -> NDArray[n
     Raises
     ------
     InvalidInputError
-        β ≤ 0, NaN or infinite.
+        β ≤ 0, NaN or infinite; an energy that is negative or not finite; shapes that do not fit.
 
     Notes
     -----
@@ -128,10 +133,17 @@ def equipartition_dof(quadratic_energy: ArrayLike, beta: ArrayLike) -> NDArray[n
     >>> float(equipartition_dof(0.5, 2.0))
     2.0
     """
-    b = np.asarray(beta, dtype=np.float64)
+    b, energy = as_beta(beta), as_real(quadratic_energy, "quadratic_energy")
     if not ((b > 0) & np.isfinite(b)).all():
         raise InvalidInputError("equipartition needs finite β > 0: quadratic energies have no top.")
-    return np.asarray(2.0 * b * np.asarray(quadratic_energy, dtype=np.float64))
+    if not ((energy >= 0) & np.isfinite(energy)).all():
+        raise InvalidInputError("quadratic_energy must be finite and ≥ 0, above its minimum.")
+    try:
+        return np.asarray(2.0 * b * energy)
+    except ValueError as error:
+        raise InvalidInputError(
+            f"quadratic_energy has shape {energy.shape} and beta {b.shape}; they do not fit."
+        ) from error
 
 
 def heat_capacity_dof(state: Thermodynamics) -> NDArray[np.float64]:
@@ -170,6 +182,11 @@ def state_space_dof(log_states: ArrayLike) -> NDArray[np.float64]:
     -------
     ndarray
 
+    Raises
+    ------
+    InvalidInputError
+        NaN or infinite.
+
     Examples
     --------
     N spins have N, a vocabulary of 4096 has 12:
@@ -177,11 +194,22 @@ def state_space_dof(log_states: ArrayLike) -> NDArray[np.float64]:
     >>> float(state_space_dof(np.log(4096)))
     12.0
     """
-    return np.asarray(np.asarray(log_states, dtype=np.float64) / np.log(2.0))
+    nats = as_real(log_states, "log_states")
+    if not np.isfinite(nats).all():
+        raise InvalidInputError("log_states is NaN or infinite; finite numbers are accepted.")
+    return np.asarray(nats / np.log(2.0))
 
 
 def effective_states(state: Thermodynamics) -> NDArray[np.float64]:
     """exp(S/k): the number of equally likely states with this entropy; perplexity.
+
+    Parameters
+    ----------
+    state : Thermodynamics
+
+    Returns
+    -------
+    ndarray, shape of ``state.beta``
 
     Examples
     --------
@@ -197,6 +225,14 @@ def participation_ratio(state: Thermodynamics) -> NDArray[np.float64]:
     r"""1/Σp² over states: like :func:`effective_states`, with less weight on rare states.
 
     For canonical populations it is :math:`Z(\beta)^2/Z(2\beta)`.
+
+    Parameters
+    ----------
+    state : Thermodynamics
+
+    Returns
+    -------
+    ndarray, shape of ``state.beta``
 
     Examples
     --------

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from thermo.errors import InvalidInputError
+from thermo.real_numbers import as_real
 
-__all__ = ["EnergyLevels"]
+__all__ = ["EnergyLevels", "require_levels"]
+
+# Energies this close, compared with the largest |E|, differ by the rounding of their sums.
+_ROUNDING = 1e-12
+_LARGEST = 1e150
 
 
 class EnergyLevels:
@@ -81,6 +86,11 @@ class EnergyLevels:
         e = _finite_vector(energies, "energies")
         if e.size == 0:
             raise InvalidInputError("0 energy levels were given; at least one is needed.")
+        if np.abs(e).max() > _LARGEST:
+            raise InvalidInputError(
+                f"energies reach {np.abs(e).max():g}; at most {_LARGEST:g} is accepted, since "
+                "their squares are needed (choose a larger unit)."
+            )
         if log_degeneracy is None:
             g = np.zeros_like(e)
         else:
@@ -91,7 +101,10 @@ class EnergyLevels:
                     "one value per level is needed."
                 )
         if labels is not None:
-            labels = tuple(str(label) for label in labels)
+            try:
+                labels = tuple(str(label) for label in labels)
+            except TypeError as error:
+                raise InvalidInputError("labels must be a list of names, one per level.") from error
             if len(labels) != e.size:
                 raise InvalidInputError(
                     f"{len(labels)} labels were given for {e.size} levels; one each is needed."
@@ -108,6 +121,11 @@ class EnergyLevels:
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"EnergyLevels is immutable; {name} cannot be set")
+
+    def __reduce__(self) -> tuple[object, ...]:  # copies and worker processes
+        options = {"bounded_above": self.bounded_above, "provenance": self.provenance}
+        rebuild = partial(EnergyLevels, **options)  # type: ignore[arg-type]
+        return rebuild, (self.energies, self.log_degeneracy, self.labels)
 
     def __len__(self) -> int:
         return self.energies.size
@@ -145,6 +163,8 @@ class EnergyLevels:
     def shifted(self, offset: float) -> EnergyLevels:
         """The same levels with ``offset`` added to every energy (a change of gauge).
 
+        The provenance stays: a gauge is a way to write the same measurement down.
+
         Examples
         --------
         >>> EnergyLevels([0.0, 1.0]).shifted(-0.5).energies
@@ -155,10 +175,13 @@ class EnergyLevels:
             self.log_degeneracy,
             self.labels,
             bounded_above=self.bounded_above,
+            provenance=self.provenance,
         )
 
     def merged(self) -> EnergyLevels:
         """Sorted by energy, with levels of equal energy made one (labels are dropped).
+
+        Equal is what agrees to 1e-12 of the largest ``|E|``: energies added up in another order.
 
         Examples
         --------
@@ -166,7 +189,12 @@ class EnergyLevels:
         >>> np.exp(EnergyLevels([1.0, 0.0, 1.0]).merged().log_degeneracy)
         array([1., 2.])
         """
-        energies, index = np.unique(self.energies, return_inverse=True)
+        order = np.argsort(self.energies, kind="stable")
+        ranked = self.energies[order]
+        first = np.diff(ranked, prepend=-np.inf) > _ROUNDING * np.abs(ranked).max()
+        energies = ranked[first]
+        index = np.empty(ranked.size, dtype=np.intp)
+        index[order] = np.cumsum(first) - 1
         top = np.full(energies.size, -np.inf)
         np.maximum.at(top, index, self.log_degeneracy)
         total = np.zeros(energies.size)
@@ -174,11 +202,32 @@ class EnergyLevels:
         return EnergyLevels(energies, top + np.log(total), bounded_above=self.bounded_above)
 
 
+def require_levels(levels: object) -> None:
+    """Refuse what is not :class:`EnergyLevels`, such as a bare list of energies.
+
+    Parameters
+    ----------
+    levels : object
+        What a caller gave.
+
+    Raises
+    ------
+    InvalidInputError
+        It is something else.
+
+    Examples
+    --------
+    >>> require_levels(EnergyLevels([0.0, 1.0]))
+    """
+    if not isinstance(levels, EnergyLevels):
+        raise InvalidInputError(
+            f"a {type(levels).__name__} was given where EnergyLevels are needed; a list of "
+            "energies becomes them by EnergyLevels([...])."
+        )
+
+
 def _finite_vector(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    try:
-        vector = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(f"{name} must be a list of real numbers, shape (L,).") from error
+    vector = as_real(values, name) + 0.0  # a copy, in which −0.0 (a negated logit) is 0.0
     if vector.ndim != 1:
         raise InvalidInputError(f"{name} has shape {vector.shape}; shape (L,) is accepted.")
     bad = ~np.isfinite(vector)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thermo.errors import InvalidInputError
-from thermo.levels import EnergyLevels
+from thermo.levels import EnergyLevels, require_levels
 
 __all__ = ["Microcanonical", "microcanonical"]
 
@@ -85,6 +85,7 @@ def microcanonical(levels: EnergyLevels) -> Microcanonical:
     >>> microcanonical(spins).beta_boltzmann.round(3) + 0.0
     array([ 0.549,  0.275, -0.275, -0.549])
     """
+    require_levels(levels)
     merged = levels.merged()
     if len(merged) < 3:
         raise InvalidInputError(
@@ -93,7 +94,7 @@ def microcanonical(levels: EnergyLevels) -> Microcanonical:
     e, s = merged.energies, merged.log_degeneracy
     volume = np.logaddexp.accumulate(s)
     # ln Ω_{i+1} − ln Ω_i = ln(1 + g_{i+1}/Ω_i): no cancellation however small it is.
-    rise = np.log1p(np.exp(s[1:] - volume[:-1]))
+    rise = np.logaddexp(0.0, s[1:] - volume[:-1])
     gibbs = _derivative(rise, np.diff(e))
     return Microcanonical(e, s, volume, _derivative(np.diff(s), np.diff(e)), gibbs)
 

@@ -22,25 +22,27 @@ FloatArray = NDArray[np.float64]
 class Occupation:
     r"""One line of a Boltzmann plot, in natural units and per unit of the system.
 
-    The ordinate :math:`y = [\ln(p/g) + S_0]/N` is the logarithm of how occupied a state is,
-    compared with equal occupation of all states (y = 0): for canonical populations
+    The ordinate is the logarithm of how occupied a state is, :math:`y = [\ln(p/g) + \ln Z]/N`
+    with Z at the fitted β and energies counted from U₀. Canonical populations give
 
-    .. math:: y = -b\,u - [\ln Z(\beta) + \beta U_0 - S_0]/N,
+    .. math:: y = -b\,u,
 
-    a straight line of slope −b = −βσ₀, falling at T > 0, level at β = 0, rising at T < 0.
+    a straight line through the origin with slope −b = −βσ₀: falling at T > 0, level at β = 0,
+    rising at T < 0.
 
     Attributes
     ----------
+    name : str
+        What the line shows.
     b : float
         The β put in, in natural units; NaN if none was (populations that are not canonical).
     u, y, error : ndarray, shape (K,)
         Energy (E − U₀)/Nσ₀, ordinate and its standard error (0: exact).
     fitted_b, fitted_error, residual : float
-        The β read off the populations, its standard error, and the misfit KL in nats per unit.
-    intercept : float
-        y of the fitted line at u = 0.
-    name : str
-        What the line shows.
+        The β read off the populations, its standard error (NaN: exact populations), and the
+        misfit KL in nats per unit.
+    spread : ndarray, shape (2, K), or None
+        10 % and 90 % quantiles of y between disorder realisations.
     """
 
     name: str
@@ -51,7 +53,7 @@ class Occupation:
     fitted_b: float
     fitted_error: float
     residual: float
-    intercept: float
+    spread: FloatArray | None = None
 
 
 def occupation(
@@ -104,19 +106,17 @@ def occupation(
         raise InvalidInputError(f"one distribution (L,) is needed; shape {p.shape} was given.")
     per_unit = scale / np.sqrt(units)
     fit = fit_beta(populations, reference)
-    fitted = float(fit.beta)
     u, y, error = _points(populations, reference, fit, bins)
-    log_z = float(_log_partition_about(reference, fitted, origin))
+    log_z = float(canonical(reference.shifted(-origin), fit.beta).log_partition_function)
     return Occupation(
         name=name,
         b=beta * per_unit,
         u=(u - origin) / (units * per_unit),
-        y=(y + reference.log_states) / units,
+        y=(y + log_z) / units,
         error=error / units,
-        fitted_b=float(fitted * per_unit),
+        fitted_b=float(fit.beta * per_unit),
         fitted_error=float(fit.stderr) * per_unit,
         residual=float(fit.residual) / units,
-        intercept=(reference.log_states - log_z) / units,
     )
 
 
@@ -144,8 +144,3 @@ def _points(
         n = float(populations.samples)
         error = np.sqrt((1.0 - weight) / (n * weight))
     return centre, np.log(weight) - expected, error
-
-
-def _log_partition_about(levels: EnergyLevels, beta: float, origin: float) -> float:
-    """ln Σ g e^{−β(E − U₀)}; infinite at β = ±∞."""
-    return float(canonical(levels.shifted(-origin), beta).log_partition_function)

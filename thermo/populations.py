@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from thermo.errors import InvalidInputError
-from thermo.levels import EnergyLevels
+from thermo.levels import EnergyLevels, require_levels
+from thermo.real_numbers import as_real
 
 __all__ = ["Populations"]
 
@@ -26,7 +27,9 @@ class Populations:
     levels : EnergyLevels
         The levels, L of them.
     probabilities : array_like, shape (..., L)
-        Probability of each *level* (all its g states together), summing to 1 on the last axis.
+        Probability of each *level* (all its g states together), summing to 1 on the last axis
+        within 1e-6 (a float32 softmax does) and stored with the sum made exact: otherwise
+        the mean energy would change with the gauge by more than the gauge.
         Leading axes are time, position, context or disorder realisation.
     samples : array_like, shape (...), optional
         Effective number of independent samples behind the probabilities, for errors; None if
@@ -53,7 +56,8 @@ class Populations:
     provenance: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
-        p = np.array(self.probabilities, dtype=np.float64)
+        require_levels(self.levels)
+        p = np.array(as_real(self.probabilities, "probabilities"))
         if p.ndim == 0 or p.shape[-1] != len(self.levels):
             raise InvalidInputError(
                 f"probabilities have shape {p.shape}; (..., {len(self.levels)}) is needed, "
@@ -61,19 +65,28 @@ class Populations:
             )
         if not (p >= 0).all():
             raise InvalidInputError("a probability is negative or NaN; numbers ≥ 0 are accepted.")
-        off = float(np.abs(p.sum(axis=-1) - 1.0).max(initial=0.0))
+        total = p.sum(axis=-1, keepdims=True)
+        off = float(np.abs(total - 1.0).max(initial=0.0))
         if not off <= 1e-6:
             raise InvalidInputError(
                 f"probabilities sum to 1 only within {off:.3g}; they must sum to 1 on the last "
                 "axis (for counts use Populations.from_counts)."
             )
+        p /= total
         p.flags.writeable = False
         object.__setattr__(self, "probabilities", p)
         if self.samples is not None:
-            n = np.asarray(self.samples, dtype=np.float64)
+            n = as_real(self.samples, "samples")
             if not (n > 0).all():
                 raise InvalidInputError("samples must be positive numbers.")
-            object.__setattr__(self, "samples", np.broadcast_to(n, p.shape[:-1]))
+            try:
+                n = np.broadcast_to(n, p.shape[:-1])
+            except ValueError as error:
+                raise InvalidInputError(
+                    f"samples have shape {n.shape}; the leading axes {p.shape[:-1]} of the "
+                    "probabilities are needed."
+                ) from error
+            object.__setattr__(self, "samples", n)
         if not self.provenance:
             digest = blake2b(p.tobytes(), digest_size=8).hexdigest()
             object.__setattr__(self, "provenance", f"populations:{digest}")
@@ -108,7 +121,8 @@ class Populations:
         >>> Populations.from_counts(EnergyLevels([0, 1]), [30, 10]).probabilities
         array([0.75, 0.25])
         """
-        c = np.asarray(counts, dtype=np.float64)
+        require_levels(levels)
+        c = as_real(counts, "counts")
         if c.ndim == 0 or c.shape[-1] != len(levels):
             raise InvalidInputError(
                 f"counts have shape {c.shape}; (..., {len(levels)}) is needed, one per level."
@@ -118,7 +132,7 @@ class Populations:
         total = c.sum(axis=-1)
         if not (total > 0).all():
             raise InvalidInputError("no counts at all; at least one sample is needed.")
-        samples = total if ess is None else np.asarray(ess, dtype=np.float64)
+        samples = total if ess is None else as_real(ess, "ess")
         return cls(levels, c / total[..., None], samples=samples)
 
     @property
@@ -151,10 +165,12 @@ class Populations:
         """Whether ln(p/g) rises with energy on balance (β of the best line < 0), shape (...).
 
         The best line in the sense of :func:`thermo.fit_beta`: β < 0 exactly if the mean energy
-        exceeds that of equal occupation of all states.
+        exceeds that of equal occupation of all states, by more than rounding.
         """
-        g = np.exp(self.levels.log_degeneracy - self.levels.log_states)
-        return np.asarray(self.internal_energy > g @ self.levels.energies)
+        levels = self.levels
+        equal = np.exp(levels.log_degeneracy - levels.log_degeneracy.max())
+        excess = (self.probabilities - equal / equal.sum()) @ (levels.energies - levels.minimum)
+        return np.asarray(excess > 1e-13 * (levels.maximum - levels.minimum))
 
     def mean(self) -> Populations:
         """The mixture over all leading axes, as one distribution of shape (L,).

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from thermo.errors import InvalidInputError
+from thermo.real_numbers import as_real
 
 __all__ = ["as_beta", "beta_from_temperature", "temperature_from_beta"]
 
@@ -32,13 +33,7 @@ def as_beta(beta: ArrayLike) -> NDArray[np.float64]:
     >>> as_beta([1, 0, -float("inf")])
     array([  1.,   0., -inf])
     """
-    try:
-        values = np.asarray(beta, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(
-            f"β = {beta!r} is not a real number or an array of them. "
-            "Accepted: any real β, 0, inf and -inf."
-        ) from error
+    values = as_real(beta, "β")
     missing = np.isnan(values).ravel()
     if missing.any():
         where = "" if values.ndim == 0 else f" (at index {int(np.argmax(missing))})"
@@ -124,15 +119,10 @@ def temperature_from_beta(beta: ArrayLike) -> NDArray[np.float64]:
 
 
 def _signed_reciprocal(values: ArrayLike, symbol: str) -> NDArray[np.float64]:
-    try:
-        numbers = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(
-            f"{symbol} = {values!r} is not a real number or an array of them."
-        ) from error
+    numbers = as_real(values, symbol)
     if np.isnan(numbers).any():
         raise InvalidInputError(
             f"{symbol} = nan is not a temperature. Accepted: any real number, ±0.0, inf and -inf."
         )
     with np.errstate(divide="ignore", over="ignore"):
-        return np.divide(1.0, numbers)
+        return np.asarray(np.divide(1.0, numbers))

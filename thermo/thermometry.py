@@ -9,15 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from thermo.canonical import canonical
+from thermo.canonical import boltzmann_sums, canonical
 from thermo.errors import (
     EnergyOutOfRangeError,
     InvalidInputError,
     TautologyWarning,
     TruncatedSpectrumError,
 )
-from thermo.levels import EnergyLevels
+from thermo.levels import EnergyLevels, require_levels
 from thermo.populations import Populations
+from thermo.real_numbers import as_real
 from thermo.temperature import temperature_from_beta
 
 __all__ = ["BetaFit", "fit_beta", "matching_beta", "solve_beta"]
@@ -36,7 +37,8 @@ class BetaFit:
         populations do not say how many samples are behind them (they may be exact).
     residual : ndarray
         Kullback-Leibler divergence of the populations from the canonical ones at this β, in nats:
-        0 if they *are* canonical. Counting n samples alone contributes about (L − 2)/2n.
+        0 if they *are* canonical. It is S(β) − S(p), the entropy that the populations lack at
+        their energy. Counting n samples alone contributes about (L − 2)/2n.
     """
 
     beta: NDArray[np.float64]
@@ -71,6 +73,8 @@ def matching_beta(levels: EnergyLevels, energy: ArrayLike) -> NDArray[np.float64
     ------
     EnergyOutOfRangeError
         An energy outside the spectrum.
+    TruncatedSpectrumError
+        The spectrum has no upper bound and its list of levels ends too early for this energy.
     InvalidInputError
         All levels have the same energy (every β gives it), or an energy is NaN.
 
@@ -85,37 +89,65 @@ def matching_beta(levels: EnergyLevels, energy: ArrayLike) -> NDArray[np.float64
     >>> matching_beta(two_level, [0.25, 0.5, 0.75, 1.0]).round(6)
     array([ 1.098612,  0.      , -1.098612,      -inf])
     """
-    targets = np.asarray(energy, dtype=np.float64)
+    require_levels(levels)
+    _require_span(levels)
+    targets = as_real(energy, "energy")
     if np.isnan(targets).any():
-        raise InvalidInputError("energy = nan has no temperature.")
-    if levels.minimum == levels.maximum:
-        raise InvalidInputError(
-            f"all levels have the energy {levels.minimum:g}: every β gives it, none can be told."
-        )
-    outside = (targets < levels.minimum) | (targets > levels.maximum)
+        raise InvalidInputError("energy = nan has no temperature; real energies are accepted.")
+    top = levels.maximum if levels.bounded_above else np.inf
+    outside = (targets < levels.minimum) | (targets > top)
     if outside.any():
         first = float(targets.ravel()[np.argmax(outside.ravel())])
         raise EnergyOutOfRangeError(
             f"energy = {first:g} is outside the spectrum; mean energies from {levels.minimum:g} "
-            f"to {levels.maximum:g} have a β."
+            f"to {top:g} have a β."
+        )
+    return _matching_gaps(levels, targets - levels.minimum, levels.maximum - targets)
+
+
+def _require_span(levels: EnergyLevels) -> None:
+    if levels.minimum == levels.maximum:
+        raise InvalidInputError(
+            f"all levels have the energy {levels.minimum:g}: every β gives it, none can be told."
         )
 
-    def mean_energy(beta: float) -> float:
-        return float(canonical(levels, beta).internal_energy)
 
-    solutions = [
-        solve_beta(mean_energy, float(target), levels, bounded_above=levels.bounded_above)
-        for target in targets.ravel()
-    ]
-    return np.array(solutions, dtype=np.float64).reshape(targets.shape)
+def _matching_gaps(
+    levels: EnergyLevels, above_lowest: NDArray[np.float64], below_highest: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """β from the distances of the mean energy to both ends of the spectrum.
+
+    The nearer end is the zero of energy, from which small distances keep their relative accuracy:
+    the result is the same in every gauge, and that of the mirrored spectrum is its negative.
+    """
+    span = levels.maximum - levels.minimum
+    rising = _mean_energy(levels.energies - levels.minimum, levels)
+    falling = _mean_energy(levels.maximum - levels.energies, levels)
+    if not levels.bounded_above and not (above_lowest < rising(0.0)).all():
+        raise TruncatedSpectrumError(
+            f"energy = {levels.minimum + float(above_lowest.max()):g} is not below the mean of the "
+            f"levels listed, {levels.minimum + rising(0.0):g}, but the spectrum goes on; list more "
+            "levels."
+        )
+    solutions = np.empty(above_lowest.shape)
+    for index in np.ndindex(solutions.shape):
+        low, high = float(above_lowest[index]), float(below_highest[index])
+        if low <= high:
+            solutions[index] = solve_beta(rising, low, (0.0, span))
+        else:
+            solutions[index] = -solve_beta(falling, high, (0.0, span))
+    if not levels.bounded_above:
+        canonical(levels, solutions)  # refuses where the list ends too early
+    return solutions
+
+
+def _mean_energy(energies: NDArray[np.float64], levels: EnergyLevels) -> Callable[[float], float]:
+    log_g = levels.log_degeneracy if levels.log_degeneracy.any() else None
+    return lambda beta: float(boltzmann_sums(energies, log_g, beta).internal_energy)
 
 
 def solve_beta(
-    mean_energy: Callable[[float], float],
-    target: float,
-    ends: EnergyLevels | tuple[float, float],
-    *,
-    bounded_above: bool = True,
+    mean_energy: Callable[[float], float], target: float, ends: tuple[float, float]
 ) -> float:
     """Root of ``mean_energy(β) = target`` for any mean energy that falls with β.
 
@@ -128,15 +160,22 @@ def solve_beta(
         U(β), falling with β; called with finite β only.
     target : float
         Wanted mean energy.
-    ends : EnergyLevels or (low, high)
-        U(+∞) and U(−∞).
-    bounded_above : bool
-        False restricts the search to β > 0.
+    ends : (low, high)
+        U(+∞) and U(−∞), low < high.
 
     Returns
     -------
     float
         β; ±inf if the target is an end.
+
+    Raises
+    ------
+    EnergyOutOfRangeError
+        The target is not between the ends.
+
+    Notes
+    -----
+    Relative accuracy of β is that of U: put the zero of energy at the end that is near.
 
     Examples
     --------
@@ -146,61 +185,34 @@ def solve_beta(
     """
     from scipy.optimize import brentq  # here: scipy would double the time of `import thermo`
 
-    low, high = (ends.minimum, ends.maximum) if isinstance(ends, EnergyLevels) else ends
+    low, high = ends
+    slack = 1e-12 * (high - low)  # targets are sums and may leave the interval by rounding
+    if not (low < high and low - slack <= target <= high + slack):
+        raise EnergyOutOfRangeError(
+            f"energy = {target:g} is outside what β can give; {low:g} to {high:g} is accepted."
+        )
     if target <= low:
         return float("inf")
-    if target >= high and bounded_above:
+    if target >= high:
         return float("-inf")
-    scale = 1.0 / (high - low)
-    if bounded_above:
-        at_zero = mean_energy(0.0)
-        if at_zero == target:
-            return 0.0
-        sign = 1.0 if at_zero > target else -1.0
-        near, far = 0.0, sign * scale
-    else:
-        sign, near, far = 1.0, _lowest_positive(mean_energy, target, scale), scale
-    for _ in range(1100):  # 2¹¹⁰⁰ exceeds float64: the loop ends at ±inf at the latest
-        if sign * (mean_energy(far) - target) <= 0:
-            break
+    at_zero = mean_energy(0.0)
+    if at_zero == target:
+        return 0.0
+    sign = 1.0 if at_zero > target else -1.0
+    near, far = 0.0, sign / (high - low)
+    while sign * (mean_energy(far) - target) > 0:
         near, far = far, far * 2.0
         if not np.isfinite(far):
-            return sign * float("inf")
-    if near == far:
-        return near
-    lower, upper = min(near, far), max(near, far)
+            return far
     root = brentq(
         lambda b: mean_energy(b) - target,
-        lower,
-        upper,
+        min(near, far),
+        max(near, far),
         xtol=1e-300,  # relative accuracy alone decides, however small β is
         rtol=4 * np.finfo(np.float64).eps,
+        maxiter=10_000,  # halving from 1 to 1e-300 takes a thousand
     )
     return float(root)
-
-
-def _lowest_positive(mean_energy: Callable[[float], float], target: float, scale: float) -> float:
-    """A β > 0 hot enough to have more than the wanted energy, as far as the list of levels goes."""
-    beta = scale
-    while True:
-        try:
-            if mean_energy(beta) >= target:
-                return beta
-        except TruncatedSpectrumError as error:
-            hotter = beta * 2.0
-            while True:  # the hottest β at which the list of levels is still complete
-                try:
-                    reached = mean_energy(hotter)
-                    break
-                except TruncatedSpectrumError:
-                    hotter *= 2.0
-            if reached >= target:
-                return hotter
-            raise EnergyOutOfRangeError(
-                f"energy = {target:g} needs a temperature at which the list of levels ends too "
-                "early; list more levels."
-            ) from error
-        beta /= 2.0
 
 
 def fit_beta(populations: Populations, reference: EnergyLevels) -> BetaFit:
@@ -247,6 +259,13 @@ def fit_beta(populations: Populations, reference: EnergyLevels) -> BetaFit:
     >>> print(f"{fit.beta:.3f} ± {fit.stderr:.3f}")
     -1.000 ± 0.005
     """
+    require_levels(reference)
+    _require_span(reference)
+    if not isinstance(populations, Populations):
+        raise InvalidInputError(
+            f"a {type(populations).__name__} was given where Populations are needed; counts become "
+            "them by Populations.from_counts(levels, counts)."
+        )
     if len(populations.levels) != len(reference):
         raise InvalidInputError(
             f"the populations have {len(populations.levels)} levels and the reference "
@@ -260,33 +279,18 @@ def fit_beta(populations: Populations, reference: EnergyLevels) -> BetaFit:
             stacklevel=2,
         )
     p = populations.probabilities
-    energy = np.clip(p @ reference.energies, reference.minimum, reference.maximum)
-    beta = matching_beta(reference, energy)
+    beta = _matching_gaps(
+        reference,
+        np.asarray(p @ (reference.energies - reference.minimum)),
+        np.asarray(p @ (reference.maximum - reference.energies)),
+    )
     state = canonical(reference, beta)
     if populations.samples is None:
         stderr = np.full(beta.shape, np.nan)
     else:
         with np.errstate(divide="ignore"):
             stderr = 1.0 / np.sqrt(populations.samples * state.energy_variance)
-    return BetaFit(beta, stderr, _divergence(populations, reference, beta))
-
-
-def _divergence(
-    populations: Populations, levels: EnergyLevels, beta: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """KL(p‖q_β) = Σ p (ln(p/g) + βE + ln Z), never below 0 by rounding.
-
-    Energies count from the end that β favours: at β = ±∞ only that end is populated, βE is 0 there
-    and ln Z is the entropy of its states.
-    """
-    p = populations.probabilities
-    origin = np.where(np.signbit(beta), levels.maximum, levels.minimum)
-    gap = p @ levels.energies - origin
-    with np.errstate(invalid="ignore"):
-        thermal = np.where(np.isfinite(beta), beta * gap, 0.0)
-    state = canonical(levels, beta)
-    log_z = state.entropy - np.where(np.isfinite(beta), beta, 0.0) * (
-        state.internal_energy - origin
-    )
-    negative_entropy = populations.sum_p_log_p - p @ levels.log_degeneracy
-    return np.asarray(np.maximum(negative_entropy + thermal + log_z, 0.0))
+    # KL(p‖q) = Σ p ln(p/g) + β Σ p E + ln Z, and p and q have the same mean energy: this is
+    # S(q) − S(p), which needs no zero of energy. Rounding must not make it negative.
+    entropy = p @ reference.log_degeneracy - populations.sum_p_log_p
+    return BetaFit(beta, stderr, np.asarray(np.maximum(state.entropy - entropy, 0.0)))

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["mark_temperature_axis", "position_of"]
 
-_MARKS = (np.inf, 4.0, 1.5, 0.5, 0.0, -0.5, -1.5, -4.0, -np.inf)
+_MARKS = (np.inf, 4.0, 1.0, 1 / 3, 0.0, -1 / 3, -1.0, -4.0, -np.inf)
 
 
 def position_of(b: ArrayLike) -> NDArray[np.float64]:
@@ -51,7 +51,7 @@ def mark_temperature_axis(ax: Axes) -> Axes:
 def _beta_label(b: float) -> str:
     if np.isinf(b):
         return "+∞" if b > 0 else "−∞"
-    return f"{b:g}".replace("-", "−")
+    return f"{b:.2g}".replace("-", "−")
 
 
 def _temperature_label(b: float) -> str:

@@ -51,15 +51,26 @@ def plot_arch(ax: Axes, systems: Sequence[Drawn], *, tangents: Sequence[float] =
         for b in tangents:
             u = float(np.interp(-b, -first.b, first.energy.value))
             s = float(np.interp(-b, -first.b, first.entropy.value)) - _reference_entropy(first)
-            half = 0.28 / np.hypot(1.0, b)
+            half = 0.3 / np.hypot(1.0, b)
+            color = tuple(color_of(b))
             ax.plot(
                 [u - half, u + half],
                 [s - b * half, s + b * half],
-                color=tuple(color_of(b)),
-                linewidth=6,
-                alpha=0.75,
+                color=color,
+                linewidth=5,
                 solid_capstyle="round",
-                zorder=1.5,
+                zorder=4,
+            )
+            name = "β = 0" if b == 0 else ("β > 0" if b > 0 else "β < 0")
+            ax.annotate(
+                name,
+                (u, s),
+                xytext=(0, 12) if b == 0 else (-14 if b > 0 else 14, 6),
+                textcoords="offset points",
+                ha="center" if b == 0 else ("right" if b > 0 else "left"),
+                color=color,
+                fontweight="bold",
+                zorder=5,
             )
     ax.set_xlabel("energy  (U − U₀) / σ₀   per unit")
     ax.set_ylabel("entropy  (S − S₀) / k   per unit")
@@ -98,7 +109,20 @@ def plot_heat_capacity(ax: Axes, systems: Sequence[Drawn]) -> Axes:
             curve,
             curve.heat_capacity.error,
         )
+        if curve.ends:
+            hottest = int(np.argmin(curve.b))
+            ax.annotate(
+                "no upper bound:\nends at β = 0",
+                (position_of(curve.b[hottest]), curve.heat_capacity.value[hottest]),
+                xytext=(16, 22),
+                textcoords="offset points",
+                arrowprops={"arrowstyle": "-|>", "color": _INK},
+                color=_INK,
+                fontsize="x-small",
+            )
     mark_temperature_axis(ax)
+    ax.set_yscale("log")  # from one spin to a vocabulary; C = 0 at β = 0 and ±∞ is off the scale
+    ax.set_ylim(0.01, None)
     ax.set_ylabel("heat capacity  C / k   per unit")
     return ax
 
@@ -170,26 +194,32 @@ def _points(
     ax: Axes, key: str, x: np.ndarray, y: np.ndarray, curve: Curve, error: np.ndarray
 ) -> None:
     style = STYLES[key]
-    finite = np.isfinite(x) & np.isfinite(y)
-    colors = color_of(curve.b)
-    x_error = curve.energy.error if x is curve.energy.value else np.zeros_like(error)
-    # A marker for every point would hide the line of a dense exact curve: about 24 are drawn.
-    step = 1 if error.any() else max(1, finite.sum() // 24)
-    for i in np.flatnonzero(finite)[::step]:
+    finite = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+    # A marker for every point would hide the line: about 24 are drawn.
+    some = finite[:: max(1, finite.size // 24)]
+    colors = color_of(curve.b[some])
+    if error.any():
+        x_error = curve.energy.error[some] if x is curve.energy.value else None
         ax.errorbar(
-            x[i],
-            y[i],
-            xerr=x_error[i] or None,
-            yerr=error[i] or None,
-            marker=style.marker,
-            markersize=style.size,
-            color=tuple(colors[i]),
-            markeredgecolor="white",
-            markeredgewidth=0.8,
+            x[some],
+            y[some],
+            xerr=x_error,
+            yerr=error[some],
+            fmt="none",
+            ecolor=colors,
             capsize=3,
-            linestyle="none",
-            zorder=3,
+            zorder=2.9,
         )
+    ax.scatter(
+        x[some],
+        y[some],
+        s=style.size**2,
+        marker=style.marker,
+        c=colors,
+        edgecolors="white",
+        linewidths=0.8,
+        zorder=3,
+    )
 
 
 def _band(ax: Axes, curve: Curve, quantity: str, divisor: float = 1.0) -> None:

@@ -23,7 +23,7 @@ def plot_occupation(ax: Axes, lines: Sequence[Occupation], key: str, *, label: b
     key : str
         System kind, a key of ``STYLES``.
     label : bool
-        Write the fitted β at the hot or cold end of each line.
+        Write each line's name where it is highest; those too level to tell apart stay unnamed.
 
     Returns
     -------
@@ -33,8 +33,10 @@ def plot_occupation(ax: Axes, lines: Sequence[Occupation], key: str, *, label: b
     for line in lines:
         color = tuple(color_of(line.fitted_b))
         if np.isfinite(line.fitted_b):
-            ends = np.array([line.u.min(), line.u.max()])
-            ax.plot(ends, line.intercept - line.fitted_b * ends, color=color, linewidth=2.2)
+            ends = np.array([min(line.u.min(), 0.0), max(line.u.max(), 0.0)])
+            ax.plot(ends, -line.fitted_b * ends, color=color, linewidth=2.2)
+        if line.spread is not None:
+            ax.fill_between(line.u, *line.spread, color=color, alpha=0.18, linewidth=0)
         ax.errorbar(
             line.u,
             line.y,
@@ -48,7 +50,7 @@ def plot_occupation(ax: Axes, lines: Sequence[Occupation], key: str, *, label: b
             linestyle="none",
             zorder=3,
         )
-        if label:
+        if label and not abs(line.fitted_b) < 0.3:
             end = int(np.argmax(line.y))
             ax.annotate(
                 line.name,
@@ -59,7 +61,8 @@ def plot_occupation(ax: Axes, lines: Sequence[Occupation], key: str, *, label: b
                 color=color,
                 fontweight="bold",
             )
+    ax.margins(y=0.13)  # room for the names
     ax.axhline(0.0, color="#8c8c8c", linewidth=1.2, zorder=0)
     ax.set_xlabel("energy  (E − U₀) / σ₀   per unit")
-    ax.set_ylabel("occupation  ln(p/g) + S₀   per unit")
+    ax.set_ylabel("occupation  ln(p/g) + ln Z   per unit")
     return ax

@@ -1,0 +1,114 @@
+r"""Acceptance of a single spin flip, as an exact 64-bit threshold.
+
+A flip that would change the energy by ΔE is accepted with probability
+
+.. math:: A = \begin{cases} \min(1, e^{-\beta\Delta E}) & \Delta E \ne 0 \\
+                            1/2 & \Delta E = 0 \end{cases} \;\text{(Metropolis)}, \qquad
+          A = \frac{1}{1 + e^{\beta\Delta E}} \;\text{(heat bath, Glauber)},
+
+at β of either sign. Both satisfy detailed balance with respect to :math:`e^{-\beta E}`.
+
+The ½ of neutral flips belongs to sweeps in a fixed order. If they were always accepted, a sweep along
+a ring would carry each domain wall to its end without any chance entering, and most states would
+never be reached; at β = 0, where every flip is neutral, every sweep would just reverse the lattice.
+With the ½, Metropolis sweeps reach every state at every finite β on every unfrustrated graph: from
+anywhere, forced flips (ΔE β < 0) lower βE until none is left; then flipping up every spin that is
+down forces no other, and one more sweep makes all spins equal; the way back is the same in the
+opposite order. Heat bath reaches every state on any graph.
+
+Nearly neutral flips remain a nuisance: where even the least likely flip would be accepted more often
+than not, |β|·max|ΔE| < ln 2, Metropolis turns over most of the lattice in each sweep and remembers
+the energy for about :math:`1/(4|\beta J|)` sweeps. Sites in that range use the heat-bath acceptance
+under either name; there it forgets within a sweep or two.
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import Context, Decimal
+from difflib import get_close_matches
+from fractions import Fraction
+
+from thermo.errors import InvalidInputError
+
+__all__ = ["ALWAYS", "HALF", "UPDATES", "checked_update", "flip_threshold"]
+
+UPDATES = ("metropolis", "heat_bath")
+ALWAYS = 2**64  # the threshold of a flip that is never refused
+HALF = 2**63  # … and of one that a coin decides
+
+_DECIMAL = Context(prec=50, Emax=9999, Emin=-9999)
+_NEVER = 46  # e⁻⁴⁶ · 2⁶⁴ < ½
+
+
+def checked_update(update: str) -> str:
+    """Return `update` if it is the name of an update rule, otherwise name the nearest."""
+    if update in UPDATES:
+        return update
+    near = get_close_matches(str(update), UPDATES, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise InvalidInputError(
+        f"update = {update!r} was given; accepted: {', '.join(map(repr, UPDATES))}{hint}"
+    )
+
+
+def flip_threshold(update: str, beta: float, delta: Fraction, largest: Fraction) -> int:
+    """Return the integer t for which A = t/2⁶⁴, rounded to the nearest.
+
+    Parameters
+    ----------
+    update : str
+        One of `UPDATES`.
+    beta : float
+        Any real number or ±inf, in 1/energy.
+    delta : Fraction
+        ΔE of the flip, exactly, in the unit of energy.
+    largest : Fraction
+        The largest \\|ΔE\\| that a flip at this site can have: it decides whether Metropolis is
+        replaced by heat bath (see the module's text).
+
+    Returns
+    -------
+    int
+        0 … 2⁶⁴. Where the rule says 0, ½ or 1, exactly 0, 2⁶³ or 2⁶⁴, also at β = ±inf.
+
+    References
+    ----------
+    N. Metropolis and others, J. Chem. Phys. 21, 1087 (1953); R. J. Glauber, J. Math. Phys. 4,
+    294 (1963).
+
+    Examples
+    --------
+    >>> flip_threshold("metropolis", -0.5, Fraction(8), Fraction(8)) == ALWAYS
+    True
+    >>> flip_threshold("metropolis", 0.5, Fraction(8), Fraction(8)) / 2**64  # e⁻⁴
+    0.01831563888873418
+    >>> flip_threshold("metropolis", 0.0, Fraction(8), Fraction(8)) == 2**63
+    True
+    """
+    if math.isinf(beta):
+        # An energy that is zero but for the rounding of J and h counts as zero.
+        level = 0 if abs(delta) <= largest * Fraction(1, 10**12) else math.copysign(1, delta)
+        exponent = Fraction(0) if level == 0 else Fraction(int(level * math.copysign(100, beta)))
+        weak = False
+    else:
+        exponent = Fraction(beta) * delta
+        weak = abs(beta) * float(largest) < math.log(2)
+    if exponent == 0:
+        return HALF
+    if update == "metropolis" and not weak:
+        if exponent < 0:
+            return ALWAYS
+        return 0 if exponent > _NEVER else _rounded(_boltzmann(exponent))
+    if abs(exponent) > _NEVER:
+        return 0 if exponent > 0 else ALWAYS
+    return _rounded(_DECIMAL.divide(1, _DECIMAL.add(1, _boltzmann(-exponent))))
+
+
+def _boltzmann(exponent: Fraction) -> Decimal:
+    ratio = _DECIMAL.divide(Decimal(exponent.numerator), Decimal(exponent.denominator))
+    return _DECIMAL.exp(_DECIMAL.minus(ratio))
+
+
+def _rounded(probability: Decimal) -> int:
+    return int(_DECIMAL.to_integral_value(_DECIMAL.multiply(probability, Decimal(ALWAYS))))
