@@ -1,0 +1,52 @@
+"""Language models as thermodynamic systems: logits as energies, at any signed temperature.
+
+``import llm_bridge`` loads neither torch nor transformers; they come in when a model does.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import thermo
+
+if not hasattr(thermo, "EnergyLevels"):
+    raise ImportError(
+        f"the package 'thermo' found at {thermo.__file__} is not spinlogit's but another one of "
+        "that name (the chemistry package on PyPI). Uninstall both ('pip uninstall thermo "
+        "spinlogit') and install each in an environment of its own."
+    )
+
+# At once, not on first use: the function has the name of its module, which would take its place.
+from llm_bridge.compare import compare
+
+if TYPE_CHECKING:
+    from llm_bridge import brownian
+    from llm_bridge.logits import LogitRecord, record_logits
+    from llm_bridge.models import load_model
+    from llm_bridge.spectrum import thermodynamics
+
+_LAZY = {
+    "load_model": "llm_bridge.models",
+    "LogitRecord": "llm_bridge.logits",
+    "record_logits": "llm_bridge.logits",
+    "thermodynamics": "llm_bridge.spectrum",
+}
+_MODULES = ("brownian", "errors")
+
+__all__ = [*_LAZY, "compare", *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        value = getattr(import_module(_LAZY[name]), name)
+    elif name in _MODULES:
+        value = import_module(f"llm_bridge.{name}")
+    else:
+        raise AttributeError(f"module 'llm_bridge' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

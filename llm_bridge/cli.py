@@ -1,0 +1,142 @@
+"""The command ``spinlogit``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from llm_bridge.compare import DEFAULT_SIGMAS, compare
+from thermo.errors import SpinlogitError
+
+app = typer.Typer(
+    name="spinlogit",
+    help="Spin lattices and language models as systems with energy levels, at signed temperature.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+JsonFlag = Annotated[
+    bool, typer.Option("--json", help="One JSON document on standard output, nothing else there.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random number.")]
+
+
+@app.callback()
+def _root() -> None:
+    """Keep the subcommand's name even while there are few."""
+
+
+@app.command("compare")
+def compare_command(
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for report.html, compare.png, compare.json.")
+    ] = Path("out/compare"),
+    model: Annotated[
+        str, typer.Option("--model", help='"demo" or the folder of a Hugging Face causal model.')
+    ] = "demo",
+    logits: Annotated[
+        Path | None,
+        typer.Option("--logits", help="A saved LogitRecord (.safetensors, .npz) in place of one."),
+    ] = None,
+    text: Annotated[
+        Path | None, typer.Option("--text", help="UTF-8 file for the model to read.")
+    ] = None,
+    positions: Annotated[
+        int, typer.Option("--positions", help="Positions of text to average over.")
+    ] = 768,
+    sigma: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--sigma",
+            help="Weight noise relative to each tensor's rms; may be given several times.",
+        ),
+    ] = None,
+    draws: Annotated[int, typer.Option("--draws", help="Noise draws at each sigma (even).")] = 16,
+    sweeps: Annotated[
+        int, typer.Option("--sweeps", help="Monte Carlo sweeps of the Ising lattice.")
+    ] = 20_000,
+    seed: SeedOption = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """A spin lattice and a language model side by side, over signed temperature.
+
+    Examples:
+
+      spinlogit compare
+
+      spinlogit compare --model ./my-model --text essay.txt --out out/essay
+
+      spinlogit compare --logits saved.safetensors --json > compare.json
+    """
+    comparison = compare(
+        model=model,
+        logits=logits,
+        text=text,
+        positions=positions,
+        sigmas=tuple(sigma) if sigma else DEFAULT_SIGMAS,
+        draws=draws,
+        sweeps=sweeps,
+        seed=seed,
+        out=out,
+        progress=True,
+    )
+    if as_json:
+        json.dump(comparison.to_dict(), sys.stdout, allow_nan=False)
+        print()
+    else:
+        print(comparison.table())
+        print(f"\nwritten: {out / 'report.html'}, {out / 'compare.png'}, {out / 'compare.json'}")
+
+
+@app.command("train-demo-model")
+def train_demo_model_command(
+    out: Annotated[Path, typer.Option("--out", help="New folder for the model.")],
+    minutes: Annotated[
+        float, typer.Option("--minutes", help="Training time the schedule is planned for.")
+    ] = 60.0,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option("--checkpoint", help="Folder to save to and to resume from."),
+    ] = None,
+    seed: SeedOption = 0,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda or auto.")] = "auto",
+) -> None:
+    """Train the demo model again on the standard library of this Python.
+
+    Example:
+
+      spinlogit train-demo-model --out my-model --minutes 20 --checkpoint checkpoints/demo
+    """
+    from llm_bridge.demo_model.training import train_demo_model
+
+    train_demo_model(
+        out, seed=seed, minutes=minutes, checkpoint=checkpoint, device=device, progress=True
+    )
+
+
+def main() -> None:
+    """Run the command line: a failure a user can mend is one line on stderr and status 2."""
+    try:
+        status = app(standalone_mode=False)
+    except SpinlogitError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        print("\nspinlogit: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        # A usage error of the command line (unknown option, wrong type) knows its exit status.
+        if hasattr(error, "exit_code") and hasattr(error, "format_message"):
+            _fail(f"{error.format_message()} (see 'spinlogit --help')")
+        raise
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str) -> None:
+    print("spinlogit: " + " ".join(message.split()), file=sys.stderr)
+    sys.exit(2)

@@ -1,0 +1,332 @@
+"""A spin lattice and a language model side by side, over signed temperature."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from thermo.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from llm_bridge.logits import LogitRecord
+    from llm_bridge.model_side import NoiseRow
+    from llm_bridge.models import LanguageModel
+    from llm_bridge.system import System
+
+__all__ = ["DEFAULT_SIGMAS", "Comparison", "compare"]
+
+DEFAULT_SIGMAS = (0.03, 0.06, 0.1, 0.15, 0.2)
+
+# Natural inverse temperatures at which exact curves and logits are evaluated: dense around 0,
+# reaching ±∞; ±1, where degrees of freedom are compared, is among them.
+_HALF = np.concatenate([np.linspace(0.1, 3.0, 30), np.geomspace(3.3, 60.0, 14), [np.inf]])
+B_GRID = np.concatenate([_HALF[::-1], [0.0], -_HALF])
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """The result of :func:`compare`.
+
+    Attributes
+    ----------
+    systems : tuple of System
+        Paramagnet, Ising lattice, oscillator, language model, in this order.
+    noise : tuple of NoiseRow
+        One per σ; empty if there are no weights to disturb.
+    no_noise_reason : str
+        Why ``noise`` is empty.
+    settings, versions, seconds : dict
+        How it was made.
+    """
+
+    systems: tuple[System, ...]
+    noise: tuple[NoiseRow, ...]
+    no_noise_reason: str
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def model_system(self) -> System:
+        """The language model's row."""
+        return self.systems[-1]
+
+    def table(self) -> str:
+        """Plain-text tables for a terminal."""
+        from llm_bridge.tables import as_text
+
+        return as_text(self)
+
+    def plot(self) -> Figure:
+        """The picture with all panels."""
+        from llm_bridge.pictures import overview
+
+        return overview(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as JSON types; ±inf as "inf" and "-inf", missing numbers as None."""
+        from llm_bridge.report import document
+
+        return document(self)
+
+    def to_json(self) -> str:
+        """Everything as one JSON document."""
+        from llm_bridge.report import to_json
+
+        return to_json(self)
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Write the report, one self-contained HTML file."""
+        from llm_bridge.report import write_html
+
+        write_html(self, Path(path))
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write report.html, compare.png and compare.json, as a whole or not at all."""
+        from llm_bridge.report import save
+
+        save(self, Path(folder))
+
+
+def compare(
+    *,
+    model: str | os.PathLike[str] = "demo",
+    logits: str | os.PathLike[str] | None = None,
+    text: str | os.PathLike[str] | None = None,
+    positions: int = 768,
+    sigmas: Sequence[float] = DEFAULT_SIGMAS,
+    draws: int = 16,
+    lattice_size: int = 32,
+    sweeps: int = 20_000,
+    seed: int = 0,
+    out: str | os.PathLike[str] | None = None,
+    progress: bool = False,
+) -> Comparison:
+    r"""Compare a spin lattice and a language model on the same axes.
+
+    Every system is brought to natural units, :math:`b = \beta\sigma_0` and
+    :math:`u = (U - U_0)/\sigma_0` per unit (spin, oscillator, text position), and followed from
+    β = +∞ through 0 to −∞.
+
+    Parameters
+    ----------
+    model : str or path
+        ``"demo"``, or the folder of a causal language model in Hugging Face format.
+    logits : path, optional
+        A saved :class:`llm_bridge.LogitRecord` in place of a model; there are then no weights
+        and no rows with weight noise.
+    text : path, optional
+        A UTF-8 text file for the model to read. Default: text held out from the demo model.
+    positions : int
+        How many positions are averaged over (quenched), at least 2.
+    sigmas : sequence of float
+        Strengths of weight noise relative to each tensor's rms, ≥ 0.
+    draws : int
+        Noise draws per σ, an even number ≥ 4 (antithetic pairs).
+    lattice_size : int
+        L of the L×L Ising lattice, even.
+    sweeps : int
+        Monte Carlo sweeps at every β, at least 1000.
+    seed : int
+        Of everything random.
+    out : path, optional
+        Folder to write report.html, compare.png and compare.json to. It is checked before any
+        work is done; a folder written by an earlier comparison is replaced as a whole, any other
+        folder that is not empty is refused.
+    progress : bool
+        Show a progress bar on standard error.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    InvalidInputError
+        Impossible settings, an unusable output folder or text.
+    ModelNotFoundError, RecordFileError, TextTooShortError
+        The model or the record cannot be read, or the text is too short.
+
+    Notes
+    -----
+    Temperatures of logits are per position: the product of tempered conditionals is not the
+    tempered joint distribution of a text. Energies of one position do not interact, so nothing
+    here says that text thermalises.
+
+    References
+    ----------
+    E. M. Purcell and R. V. Pound, Phys. Rev. 81, 279 (1951);
+    N. F. Ramsey, Phys. Rev. 103, 20 (1956).
+    """
+    _check_settings(positions, sigmas, draws, lattice_size, sweeps, seed)
+    if out is not None:
+        from llm_bridge.report import check_folder
+
+        check_folder(Path(out))
+    # Whatever a user may have got wrong is found before the first spin is flipped.
+    record, network, ids = _read(model, logits, text, positions)
+
+    from llm_bridge.model_side import logit_system, noise_rows
+    from llm_bridge.spin_side import ising, oscillator, paramagnet
+
+    sigmas = tuple(sorted(float(s) for s in sigmas)) if network is not None else ()
+    clock = _Clock(4 + len(sigmas), progress)
+    spins = [paramagnet(B_GRID)]
+    spins.append(ising(lattice_size, B_GRID, sweeps=sweeps, seed=seed))
+    clock.tick("Ising lattice")
+    spins.append(oscillator(B_GRID))
+    name = f"model '{network.name}'" if network is not None else "saved logits"
+    tokens = logit_system(record, B_GRID, name)
+    clock.tick("logits over β")
+    rows: list[NoiseRow] = []
+    if network is not None:
+        rows = noise_rows(
+            network,
+            ids,
+            record,
+            scale=tokens.curve.scale,
+            sigmas=sigmas,
+            draws=draws,
+            seed=seed,
+            tick=lambda: clock.tick("weight noise"),
+        )
+    comparison = Comparison(
+        systems=(*spins, tokens),
+        noise=tuple(rows),
+        no_noise_reason=""
+        if network is not None
+        else "Weight noise needs the weights: saved logits have none.",
+        settings={
+            "model": str(model) if logits is None else None,
+            "logits": None if logits is None else Path(logits).name,
+            "text": "held-out text of the demo model" if text is None else Path(text).name,
+            "positions": len(record),
+            "sigmas": list(sigmas),
+            "draws": draws,
+            "lattice_size": lattice_size,
+            "sweeps": sweeps,
+            "seed": seed,
+            "provenance": dict(record.provenance),
+        },
+        versions=_versions(),
+        seconds=clock.seconds,
+    )
+    if out is not None:
+        comparison.save(out)
+    clock.tick("report")
+    clock.close()
+    return comparison
+
+
+def _check_settings(
+    positions: int,
+    sigmas: Sequence[float],
+    draws: int,
+    lattice_size: int,
+    sweeps: int,
+    seed: int,
+) -> None:
+    for name, value, least in (
+        ("positions", positions, 2),
+        ("draws", draws, 4),
+        ("lattice size", lattice_size, 4),
+        ("sweeps", sweeps, 1000),
+        ("seed", seed, 0),
+    ):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            raise InvalidInputError(f"{name} = {value!r}; an integer ≥ {least} is accepted.")
+    if draws % 2:
+        raise InvalidInputError(f"draws = {draws}; an even number is accepted (mirrored pairs).")
+    if lattice_size % 2 or lattice_size > 64:
+        raise InvalidInputError(
+            f"lattice size = {lattice_size}; an even number from 4 to 64 is accepted (odd rings "
+            "are frustrated at β < 0, and the exact curve beyond 64 takes too long)."
+        )
+    for sigma in sigmas:
+        if not (np.isfinite(sigma) and sigma > 0):
+            raise InvalidInputError(f"sigma = {sigma!r}; a finite number > 0 is accepted.")
+
+
+def _read(
+    model: str | os.PathLike[str],
+    logits: str | os.PathLike[str] | None,
+    text: str | os.PathLike[str] | None,
+    positions: int,
+) -> tuple[LogitRecord, LanguageModel | None, np.ndarray]:
+    """The clean logits, and the model with what it read if there is one."""
+    from llm_bridge.logits import LogitRecord, record_logits
+    from llm_bridge.models import load_model
+
+    if logits is not None:
+        if text is not None or str(model) != "demo":
+            raise InvalidInputError("--logits takes the place of --model and --text: give one.")
+        record = LogitRecord.load(logits)
+        if len(record) < 2:
+            raise InvalidInputError(f"{logits} holds 1 position; at least 2 are needed.")
+        return record, None, np.zeros(0, dtype=np.int64)
+    words = _read_text(text)
+    network = load_model(model)
+    record = record_logits(network, words, positions)
+    return record, network, network.encode(words)[:positions]
+
+
+def _read_text(path: str | os.PathLike[str] | None) -> str:
+    if path is None:
+        from llm_bridge.models import DEMO_WEIGHTS
+
+        return (DEMO_WEIGHTS / "held_out.txt").read_text(encoding="utf-8")
+    try:
+        words = Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(
+            f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8."
+        ) from error
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise InvalidInputError(f"cannot read the text {path}: {reason}.") from error
+    if not words.strip():
+        raise InvalidInputError(f"the text {path} is empty; a model needs something to read.")
+    return words
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in ("spinlogit", "numpy", "scipy", "numba", "torch", "transformers"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    found["machine"] = f"{platform.machine()}, {os.cpu_count()} logical cores"
+    return found
+
+
+class _Clock:
+    """Progress on standard error, and the seconds each stage took."""
+
+    def __init__(self, stages: int, progress: bool) -> None:
+        from tqdm.auto import tqdm
+
+        self.bar = tqdm(total=stages, disable=not progress, desc="reading text", leave=False)
+        self.bar.update(1)
+        self.seconds: dict[str, float] = {}
+        self.last = time.perf_counter()
+
+    def tick(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.seconds[stage] = round(self.seconds.get(stage, 0.0) + now - self.last, 3)
+        self.last = now
+        self.bar.set_description(stage)
+        self.bar.update(1)
+
+    def close(self) -> None:
+        self.bar.close()

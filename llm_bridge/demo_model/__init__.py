@@ -1,0 +1,1 @@
+"""The bundled demo model: a small causal transformer trained on the Python standard library."""

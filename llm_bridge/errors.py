@@ -1,0 +1,50 @@
+"""Errors of the language-model side that a user can mend, one class per failure."""
+
+from __future__ import annotations
+
+from thermo.errors import InvalidInputError, SpinlogitError
+
+__all__ = [
+    "MissingExtraError",
+    "ModelLoadError",
+    "ModelNotFoundError",
+    "RecordFileError",
+    "TextTooShortError",
+    "UnsupportedNoiseError",
+]
+
+
+class MissingExtraError(SpinlogitError, ImportError):
+    """A package of the extra ``llm`` is not installed."""
+
+    def __init__(self, package: str, purpose: str = "language models") -> None:
+        super().__init__(
+            f"{purpose} need the package {package}, which is not installed: "
+            'pip install "spinlogit[llm]"'
+        )
+
+
+class ModelNotFoundError(SpinlogitError, FileNotFoundError):
+    """No model where one was looked for, or a folder that is not a model."""
+
+
+class ModelLoadError(SpinlogitError, ValueError):
+    """A folder looks like a model, but it cannot be loaded as a causal language model."""
+
+
+class TextTooShortError(InvalidInputError):
+    """A text has fewer tokens than the question needs."""
+
+    def __init__(self, given: int, needed: int) -> None:
+        super().__init__(
+            f"the text has {given} token{'s' if given != 1 else ''}; at least {needed} are needed "
+            "(one more than positions, because each row predicts the next token)."
+        )
+
+
+class RecordFileError(SpinlogitError, ValueError):
+    """A file is not a readable record of logits, or is not what it says it is."""
+
+
+class UnsupportedNoiseError(InvalidInputError):
+    """A kind of weight noise, or a way to draw it, that this version does not compute."""

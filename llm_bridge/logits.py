@@ -1,0 +1,363 @@
+"""Records of logits: what a model said at every position of a text, and what really came."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from llm_bridge.errors import TextTooShortError
+from thermo.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from llm_bridge.models import LanguageModel
+
+__all__ = ["MASKED_AT", "LogitRecord", "as_logits", "is_masked", "record_logits", "row_blocks"]
+
+MASKED_AT = -32752.0
+"""Logits at or below this are masks: −inf, or the lowest number of float16 (−65504), bfloat16 or
+float32, also after something was added to it. Half the lowest float16, far from any real logit."""
+
+_GAUGES = ("logits", "log_probabilities")
+
+
+def is_masked(logits: ArrayLike) -> NDArray[np.bool_]:
+    """Where logits are masks rather than numbers, same shape: −inf or a dtype's lowest number.
+
+    Examples
+    --------
+    >>> is_masked([1.5, -40.0, -float("inf"), np.finfo(np.float16).min, np.finfo(np.float32).min])
+    array([False, False,  True,  True,  True])
+    """
+    return np.asarray(logits) <= MASKED_AT
+
+
+def as_logits(
+    logits: Any, valid: ArrayLike | None = None, *, ndim: int = 2, name: str = "logits"
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Check logits and say which columns of the vocabulary take part.
+
+    Parameters
+    ----------
+    logits : array_like or torch.Tensor, shape (..., N, V)
+        Of any float type; bfloat16 tensors are accepted. −inf and the lowest number of a dtype
+        are masks (`is_masked`).
+    valid : array_like of bool, shape (V,), optional
+        False for rows of a padded vocabulary; their logits may be anything, even NaN.
+    ndim : int
+        Number of axes to require.
+    name : str
+        What to call them in messages.
+
+    Returns
+    -------
+    logits : ndarray of float, shape (..., N, V)
+        Not copied if it was an array of float16, float32 or float64 already.
+    valid : ndarray of bool, shape (V,)
+
+    Raises
+    ------
+    InvalidInputError
+        Wrong shape or type; NaN, +inf, or a row without any token left, naming the position.
+
+    Examples
+    --------
+    >>> as_logits([[0.0, 1.0], [2.0, float("nan")]])
+    Traceback (most recent call last):
+    ...
+    thermo.errors.InvalidInputError: logits hold nan at position 1, token 1; only finite ...
+    """
+    array = _as_array(logits, name)
+    if array.ndim != ndim or array.size == 0:
+        axes = ("draws, ", "")[ndim < 3] + "positions, vocabulary"
+        raise InvalidInputError(
+            f"{name} have shape {array.shape}; {ndim} axes ({axes}), none of them empty, are "
+            "needed."
+        )
+    size = array.shape[-1]
+    columns = np.ones(size, dtype=bool) if valid is None else np.asarray(valid)
+    if columns.shape != (size,) or columns.dtype != np.bool_:
+        raise InvalidInputError(
+            f"valid has shape {columns.shape} and type {columns.dtype}; one bool for each of the "
+            f"{size} tokens of the vocabulary is needed."
+        )
+    if not columns.any():
+        raise InvalidInputError("valid excludes every token; at least one must be left.")
+    rows = array.reshape(-1, size)
+    for block in row_blocks(*rows.shape):
+        _require_usable(rows, block, columns, array.shape, name)
+    return array, columns
+
+
+def row_blocks(rows: int, columns: int, numbers: int = 1 << 20) -> Iterator[slice]:
+    """Cut rows into blocks of about ``numbers`` entries, so that working copies stay small.
+
+    Examples
+    --------
+    >>> list(row_blocks(5, 100, numbers=200))
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    step = max(1, numbers // columns)
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows))
+
+
+@dataclass(frozen=True, eq=False)
+class LogitRecord:
+    """Logits at N positions, the tokens that really came there, and where all this is from.
+
+    Parameters
+    ----------
+    logits : array_like or torch.Tensor, shape (N, V)
+        Row t is the prediction for ``token_ids[t]``. Kept as float32.
+    token_ids : array_like of int, shape (N,)
+        The token that really came where row t predicts.
+    valid : array_like of bool, shape (V,), optional
+        False for rows of a padded vocabulary. Default: all columns that are not masked throughout.
+    vocabulary : sequence of str, length V, optional
+        The text of every token.
+    provenance : mapping of str to str, optional
+        Model, hashes of weights, tokenizer and text, software.
+    gauge : {"logits", "log_probabilities"}
+        What the numbers are. Either fixes energies only up to a constant per position.
+    origin_dtype : str, optional
+        The type the numbers were computed in; float32 in memory may hold bfloat16 information.
+        Default: the type of the array given.
+
+    Raises
+    ------
+    InvalidInputError
+        Mismatched shapes, NaN, +inf, a row with every token masked, or ids outside 0 … V − 1.
+
+    Notes
+    -----
+    Immutable; the arrays are read-only. A float32 array is not copied (it may be large): do not
+    write to it afterwards.
+
+    Examples
+    --------
+    >>> record = LogitRecord([[0.0, 2.0, -1.0]], [1])
+    >>> record
+    LogitRecord(1 position, vocabulary 3 of which 3 valid, logits computed in float64)
+    """
+
+    logits: NDArray[np.float32]
+    token_ids: NDArray[np.int64]
+    valid: NDArray[np.bool_] = None  # type: ignore[assignment]
+    vocabulary: tuple[str, ...] | None = field(default=None, kw_only=True)
+    provenance: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    gauge: str = field(default="logits", kw_only=True)
+    origin_dtype: str = field(default="", kw_only=True)
+
+    def __post_init__(self) -> None:
+        set_once = object.__setattr__
+        origin = self.origin_dtype or _dtype_name(self.logits)
+        array, columns = as_logits(self.logits, self.valid)
+        if self.valid is None:
+            columns = ~np.all(is_masked(array), axis=0)
+        with np.errstate(over="ignore"):  # the lowest float64, a mask, becomes −inf
+            single = np.ascontiguousarray(array, dtype=np.float32).view()
+        if array.dtype == np.float64:  # a float64 beyond float32 would have become +inf
+            as_logits(single, columns)
+        ids = np.asarray(self.token_ids)
+        if ids.shape != (single.shape[0],) or ids.dtype.kind not in "iu":
+            raise InvalidInputError(
+                f"token_ids have shape {ids.shape} and type {ids.dtype}; one integer for each of "
+                f"the {single.shape[0]} positions is needed."
+            )
+        outside = (ids < 0) | (ids >= single.shape[1])
+        if outside.any():
+            where = int(np.argmax(outside))
+            raise InvalidInputError(
+                f"token_ids[{where}] = {ids[where]} is outside the vocabulary; 0 to "
+                f"{single.shape[1] - 1} are accepted."
+            )
+        if self.gauge not in _GAUGES:
+            raise InvalidInputError(f"gauge = {self.gauge!r}; accepted: {' or '.join(_GAUGES)}.")
+        vocabulary: Sequence[str] | None = self.vocabulary
+        if vocabulary is not None:
+            vocabulary = tuple(str(word) for word in vocabulary)
+            if len(vocabulary) != single.shape[1]:
+                raise InvalidInputError(
+                    f"the vocabulary has {len(vocabulary)} words for {single.shape[1]} columns."
+                )
+        ids = ids.astype(np.int64)
+        columns = columns.copy()
+        for frozen in (single, ids, columns):
+            frozen.flags.writeable = False
+        set_once(self, "logits", single)
+        set_once(self, "token_ids", ids)
+        set_once(self, "valid", columns)
+        set_once(self, "vocabulary", vocabulary)
+        set_once(self, "provenance", {str(k): str(v) for k, v in self.provenance.items()})
+        set_once(self, "origin_dtype", origin)
+
+    def __len__(self) -> int:
+        return int(self.token_ids.size)
+
+    def __repr__(self) -> str:
+        n, v = self.logits.shape
+        return (
+            f"LogitRecord({n} position{'s' if n != 1 else ''}, vocabulary {v} of which "
+            f"{int(self.valid.sum())} valid, {self.gauge} computed in {self.origin_dtype})"
+        )
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the record to a ``.safetensors`` or ``.npz`` file, as a whole or not at all.
+
+        Parameters
+        ----------
+        path : path
+            The ending decides the format. npz needs no extra package.
+        overwrite : bool
+            Replace an existing file.
+
+        Raises
+        ------
+        InvalidInputError
+            Another ending, a folder that does not exist, or an existing file.
+        """
+        from llm_bridge.record_files import write_record
+
+        write_record(self, path, overwrite=overwrite)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> LogitRecord:
+        """Read a record from a ``.safetensors`` or ``.npz`` file.
+
+        The file may come from elsewhere: it needs an array ``logits`` (N, V) and ``token_ids``
+        (N,); ``valid`` (V,) and the metadata are optional. Nothing in it is executed.
+
+        Raises
+        ------
+        RecordFileError
+            Not a readable record: no such file, pickles inside, sizes that do not agree with
+            the file, or the content that `LogitRecord` refuses.
+        """
+        from llm_bridge.record_files import read_record
+
+        return read_record(path)
+
+
+def record_logits(
+    model: LanguageModel, text: str, positions: int | ArrayLike | None = None
+) -> LogitRecord:
+    """Let a model read a text and keep what it predicts at every position.
+
+    Parameters
+    ----------
+    model : LanguageModel
+        From :func:`llm_bridge.load_model`.
+    text : str
+        Read from its beginning.
+    positions : int or array_like of int, optional
+        How many predictions to keep, counted from the beginning; or which ones (0 is the
+        prediction of the second token). Default: all.
+
+    Returns
+    -------
+    LogitRecord
+        N = number of positions. Row t predicts the token that follows its context in the text.
+
+    Raises
+    ------
+    InvalidInputError
+        An empty text or impossible positions.
+    TextTooShortError
+        Fewer tokens than positions need.
+
+    Notes
+    -----
+    Texts longer than the context are read in overlapping windows
+    (:meth:`llm_bridge.models.LanguageModel.logits`). N·V float32 are held in memory.
+    """
+    if not isinstance(text, str) or not text:
+        raise InvalidInputError("the text is empty; at least two tokens are needed.")
+    ids = model.encode(text)
+    chosen: NDArray[np.int64] | None = None
+    if positions is None:
+        needed = 2
+        stop = ids.size
+    else:
+        given = np.asarray(positions)
+        wrong = given.dtype.kind not in "iu" or given.ndim > 1 or given.size == 0
+        if wrong or (given < (1 if given.ndim == 0 else 0)).any():
+            raise InvalidInputError(
+                f"positions = {positions!r}; accepted: how many (at least 1), or a list of "
+                "positions counted from 0."
+            )
+        chosen = None if given.ndim == 0 else given.astype(np.int64)
+        stop = needed = int(given) + 1 if given.ndim == 0 else int(given.max()) + 2
+    if ids.size < needed:
+        raise TextTooShortError(int(ids.size), needed)
+    logits = model.logits(ids[: stop - 1])
+    follows = ids[1:stop]
+    if chosen is not None:
+        logits, follows = logits[chosen], follows[chosen]
+    return LogitRecord(
+        logits,
+        follows,
+        model.valid,
+        vocabulary=model.vocabulary,
+        provenance={
+            "model": model.name,
+            "weights_sha256": model.fingerprint,
+            "tokenizer_sha256": model.tokenizer_fingerprint,
+            "text_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        },
+    )
+
+
+def _as_array(logits: Any, name: str) -> NDArray[Any]:
+    if hasattr(logits, "detach"):  # a torch tensor; numpy has no bfloat16
+        tensor = logits.detach().cpu()
+        logits = tensor.float().numpy() if _dtype_name(tensor) == "bfloat16" else tensor.numpy()
+    try:
+        array = np.asarray(logits)
+        if array.dtype.kind != "f":
+            array = array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"{name} must be real numbers in a rectangular array.") from error
+    return array
+
+
+def _dtype_name(logits: Any) -> str:
+    dtype = str(getattr(logits, "dtype", "float64")).removeprefix("torch.")
+    return dtype if "float" in dtype else "float64"
+
+
+def _require_usable(
+    rows: NDArray[Any],
+    block: slice,
+    columns: NDArray[np.bool_],
+    shape: tuple[int, ...],
+    name: str,
+) -> None:
+    """Refuse NaN, +inf and rows without a token, one pass over a block of rows."""
+    part = rows[block]
+    if not columns.all():
+        part = part[:, columns]
+    highest = part.max(axis=1)  # NaN if any is NaN
+    bad = ~((highest > MASKED_AT) & (highest < np.inf))
+    if not bad.any():
+        return
+    first = int(np.argmax(bad))
+    row = part[first]
+    index = np.unravel_index(block.start + first, shape[:-1])
+    where = f"position {index[-1]}" + ("" if len(index) == 1 else f" of draw {index[0]}")
+    if np.isnan(row).any() or np.isposinf(row).any():
+        value = "nan" if np.isnan(row).any() else "+inf"
+        broken = np.isnan(row) if value == "nan" else np.isposinf(row)
+        token = int(np.flatnonzero(columns)[np.argmax(broken)])
+        raise InvalidInputError(
+            f"{name} hold {value} at {where}, token {token}; only finite numbers are accepted, "
+            "and −inf for a masked token."
+        )
+    raise InvalidInputError(
+        f"{name} have every token masked at {where}; at least one must be left."
+    )
