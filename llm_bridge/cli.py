@@ -14,7 +14,6 @@ from thermo.errors import SpinlogitError
 
 app = typer.Typer(
     name="spinlogit",
-    help="Spin lattices and language models as systems with energy levels, at signed temperature.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -27,9 +26,21 @@ JsonFlag = Annotated[
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random number.")]
 
 
-@app.callback()
-def _root() -> None:
-    """Keep the subcommand's name even while there are few."""
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from thermo import __version__
+
+        print(f"spinlogit {__version__}")
+        raise typer.Exit
+
+
+@app.callback(epilog="Example:  spinlogit compare --out out/compare")
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Version.")
+    ] = False,
+) -> None:
+    """Spin lattices and language models as systems with energy levels, at signed temperature."""
 
 
 @app.command("compare")

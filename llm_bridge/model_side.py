@@ -245,18 +245,20 @@ def _occupation(
     log_p = log_p - np.logaddexp.reduce(log_p, axis=1, keepdims=True)
     log_z = np.logaddexp.reduce(beta * clean, axis=1, keepdims=True)
     u = (-clean / scale).ravel()
-    y = (log_p + log_z).ravel()
+    off = (log_p + log_z).ravel() + beta * scale * u  # distance from the canonical line
     edges = np.linspace(u.min(), u.max(), _BINS + 1)
     index = np.clip(np.digitize(u, edges) - 1, 0, _BINS - 1)
     filled = [members for k in range(_BINS) if (members := np.flatnonzero(index == k)).size >= 20]
+    centre = np.array([u[m].mean() for m in filled])
+    line = -beta * scale * centre
     return Occupation(
         name=name,
         b=given * scale,
-        u=np.array([u[m].mean() for m in filled]),
-        y=np.array([y[m].mean() for m in filled]),
+        u=centre,
+        y=line + np.array([off[m].mean() for m in filled]),
         error=np.zeros(len(filled)),
         fitted_b=beta * scale,
         fitted_error=float("nan") if effective is None else float(effective.stderr) * scale,
         residual=0.0 if effective is None else float(effective.residual_kl),
-        spread=np.array([np.quantile(y[m], (0.1, 0.9)) for m in filled]).T,
+        spread=line + np.array([np.quantile(off[m], (0.1, 0.9)) for m in filled]).T,
     )

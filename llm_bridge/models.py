@@ -289,7 +289,7 @@ class LanguageModel:
         else:
             for name, tensor in sorted(self.torch_module.state_dict().items()):
                 digest.update(name.encode())
-                digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()))
+                digest.update(tensor.detach().cpu().double().numpy().tobytes())
         return digest.hexdigest()
 
     @cached_property

@@ -22,6 +22,7 @@ __all__ = [
     "centred",
     "energy_levels",
     "natural_scale",
+    "position_mean",
     "quenched",
     "thermodynamics",
 ]
@@ -79,7 +80,7 @@ def energy_levels(
     if vocabulary is not None and len(vocabulary) != row.size:
         raise InvalidInputError(f"{len(vocabulary)} words were given for {row.size} logits.")
     kept = np.flatnonzero(columns & ~is_masked(rows[0]))
-    labels = None if vocabulary is None else [vocabulary[i] for i in kept]
+    labels = None if vocabulary is None else [vocabulary[i] for i in kept.tolist()]
     return EnergyLevels(-rows[0, kept].astype(np.float64), labels=labels, provenance=provenance)
 
 
@@ -333,7 +334,17 @@ def quenched(
 
 
 def position_mean(values: FloatArray) -> MeanWithError:
-    """Mean over positions (N, ...) with its error; NaN error for one position or infinities.
+    """Mean over positions with its error, corrected for the correlation between neighbours.
+
+    Parameters
+    ----------
+    values : ndarray, shape (N, ...)
+        One number (or array) per position, in the order of the text.
+
+    Returns
+    -------
+    MeanWithError
+        Arrays of shape (...). The error is NaN for a single position and for infinite values.
 
     Examples
     --------

@@ -112,7 +112,7 @@ def _systems(comparison: Comparison) -> Table:
         curve = system.curve
         rows.append(
             (
-                f"{curve.name}, per {curve.unit}",
+                curve.name,
                 _number(curve.scale),
                 _number(curve.log_states),
                 _at(curve.energy, curve, 1.0),
@@ -124,7 +124,7 @@ def _systems(comparison: Comparison) -> Table:
         )
     remarks = [f"{s.curve.name}: {s.curve.ends}" for s in comparison.systems if s.curve.ends]
     return Table(
-        "Side by side in natural units (b = βσ₀, u = (U − U₀)/σ₀; S and C in units of k)",
+        "Side by side per spin, oscillator or position (b = βσ₀, u = (U − U₀)/σ₀; S, C in units of k)",
         (
             "system",
             "σ₀",

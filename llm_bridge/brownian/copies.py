@@ -71,8 +71,9 @@ def sample_logits(
     Notes
     -----
     Takes one forward pass per draw, one Gaussian number per selected weight and pair of draws, and
-    memory for two further sets of the selected weights. A tensor shared under two names (tied
-    embeddings) is selected if either name is, and gets one noise that acts in both places.
+    memory for two further sets of the selected weights beside the draws·N·V numbers returned.
+    A tensor shared under two names (tied embeddings) is selected if either name is, and gets one
+    noise that acts in both places.
     Draw k depends on the seed and on k only, so more draws extend the same series.
     """
     import torch

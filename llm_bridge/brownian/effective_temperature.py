@@ -163,7 +163,9 @@ def effective_temperature(
     the influence of each position on the result, with the correlation between neighbouring
     positions counted. H(p̄) of K draws is too low by about disagreement/K (much less with
     antithetic pairs); the jackknife takes the bias of order 1/K off H(p̄), the disagreement and
-    the residual. β itself is not corrected: its bias is of the order of stderr².
+    the residual. β itself is not corrected: its bias is of the order of stderr². Where a residual
+    is small against its error it is quadratic in the noise of the draws, and its stated error
+    over draws is then too large by up to √2.
 
     Needs working memory for a block of positions and all draws, about 30 MB beyond the inputs.
 

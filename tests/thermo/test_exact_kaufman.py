@@ -109,6 +109,7 @@ def test_frustrated_torus_uses_the_exact_levels() -> None:
     state = square_torus([-np.inf, -0.5, 0.5], 3)
     levels = ising_torus(3)
     np.testing.assert_allclose(state.entropy, canonical(levels, [-np.inf, -0.5, 0.5]).entropy)
+    assert square_torus(-0.5, 3).entropy == pytest.approx(state.entropy[1])
     assert state.internal_energy[0] == 6.0  # not 18: every row and column has a broken bond
     with pytest.raises(InvalidInputError, match="sites"):
         square_torus(-0.5, 201)

@@ -22,6 +22,17 @@ Array = NDArray[np.float64]
 # the gap is then about 1/√10 nats.
 _SHARED_SAMPLES = 10.0
 _ITERATIONS = 200
+_CURVES = (
+    "log_partition_function",
+    "internal_energy",
+    "energy_variance",
+    "entropy",
+    "heat_capacity",
+    "free_energy",
+    "effective_states",
+    "participation_ratio",
+    "equivalent_dof",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +96,8 @@ class MultiHistogram:
         Parameters
         ----------
         name : str
-            A field of :class:`thermo.Thermodynamics`: ``"internal_energy"``, ``"entropy"``,
-            ``"heat_capacity"``, …
+            ``"internal_energy"``, ``"entropy"``, ``"heat_capacity"`` or another quantity of
+            :class:`thermo.Thermodynamics`.
         beta : array_like, any shape
             Between the smallest and the largest β of the runs: outside, the energies that would
             matter were not visited.
@@ -109,11 +120,8 @@ class MultiHistogram:
                 f"β = {worst:g} was asked of runs between β = {low:g} and {high:g}; accepted: β "
                 "in between"
             )
-        if name.startswith("_") or not hasattr(canonical(self.levels, b), name):
-            raise InvalidInputError(
-                f"{name!r} was asked; accepted: internal_energy, entropy, heat_capacity, "
-                "free_energy, log_partition_function, …"
-            )
+        if name not in _CURVES:
+            raise InvalidInputError(f"{name!r} was asked; accepted: {', '.join(_CURVES)}")
         return self.estimate(lambda levels: getattr(canonical(levels, b), name))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from thermo.exact.density_of_states import ising_torus, ising_torus_counts
 from thermo.exact.kaufman import square_torus
 from thermo.exact.onsager import critical_beta, infinite_square, spontaneous_magnetization
-from thermo.exact.transfer_matrix import ising_chain, potts_chain, transfer_matrix
+from thermo.exact.transfer_matrix import ising_chain, potts_chain, spin_chain
 
 __all__ = [
     "ising_torus",
@@ -16,5 +16,5 @@ __all__ = [
     "spontaneous_magnetization",
     "ising_chain",
     "potts_chain",
-    "transfer_matrix",
+    "spin_chain",
 ]

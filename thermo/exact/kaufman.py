@@ -96,6 +96,7 @@ def square_torus(
         excess - np.minimum(size, _COLD) * slope,
         2.0 * excess - double_excess,  # ln 1/Σp² = 2 ln Z(β) − ln Z(2β)
     ]
+    fields = [np.asarray(field) for field in fields]
     if frustrated.any():
         other = canonical(ising_torus(m, n, coupling=j), b[frustrated])
         replacements = (
@@ -107,7 +108,7 @@ def square_torus(
         )
         for field, replacement in zip(fields, replacements, strict=True):
             field[frustrated] = replacement
-    return Thermodynamics(b, *(np.asarray(field) for field in fields))
+    return Thermodynamics(b, *fields)
 
 
 def _log_excess(k: Array, m: int, n: int) -> Jet:

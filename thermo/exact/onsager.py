@@ -102,16 +102,15 @@ def infinite_square(beta: ArrayLike, coupling: float = 1.0) -> Thermodynamics:
     k = np.zeros_like(b) if j == 0.0 else b * j
     excess, slope, curvature = _excess(np.abs(k))
     double_excess, _, _ = _excess(2.0 * np.abs(k))
-    entropy = excess - np.minimum(np.abs(k), _COLD) * slope
-    return Thermodynamics(
-        beta=b,
-        log_partition_function=2.0 * np.abs(k) + excess,
-        internal_energy=0.0 - j * np.sign(k) * (2.0 + slope),
-        energy_variance=j**2 * curvature,
-        entropy=entropy,
+    fields = (
+        2.0 * np.abs(k) + excess,
+        0.0 - j * np.sign(k) * (2.0 + slope),
+        j**2 * curvature,
+        excess - np.minimum(np.abs(k), _COLD) * slope,
         # ln 1/Σp² = 2 ln Z(β) − ln Z(2β), where the ground state's energy drops out
-        log_participation_ratio=2.0 * excess - double_excess,
+        2.0 * excess - double_excess,
     )
+    return Thermodynamics(b, *(np.asarray(field) for field in fields))
 
 
 def spontaneous_magnetization(beta: ArrayLike, coupling: float = 1.0) -> Array:

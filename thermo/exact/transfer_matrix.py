@@ -11,7 +11,7 @@ from thermo.canonical import Thermodynamics
 from thermo.errors import InvalidInputError
 from thermo.temperature import as_beta
 
-__all__ = ["ising_chain", "potts_chain", "transfer_matrix"]
+__all__ = ["ising_chain", "potts_chain", "spin_chain"]
 
 Array = NDArray[np.float64]
 
@@ -68,7 +68,7 @@ def ising_chain(
     [-0.46211716  0.46211716]
     """
     spin = np.array([1.0, -1.0])
-    return transfer_matrix(
+    return spin_chain(
         -finite_number(coupling, "coupling") * np.outer(spin, spin),
         beta,
         sites,
@@ -125,12 +125,12 @@ def potts_chain(
     18.0
     """
     q = whole_number(q, "q", 2)
-    return transfer_matrix(
+    return spin_chain(
         -finite_number(coupling, "coupling") * np.eye(q), beta, sites, periodic=periodic
     )
 
 
-def transfer_matrix(
+def spin_chain(
     bond_energies: ArrayLike,
     beta: ArrayLike,
     sites: int,
@@ -182,7 +182,7 @@ def transfer_matrix(
 
     Examples
     --------
-    >>> round(float(transfer_matrix([[0.0]], 1.0, 5, site_energies=[0.3]).internal_energy), 12)
+    >>> round(float(spin_chain([[0.0]], 1.0, 5, site_energies=[0.3]).internal_energy), 12)
     1.5
     """
     b = as_beta(beta)

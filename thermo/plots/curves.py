@@ -122,7 +122,8 @@ def plot_heat_capacity(ax: Axes, systems: Sequence[Drawn]) -> Axes:
             )
     mark_temperature_axis(ax)
     ax.set_yscale("log")  # from one spin to a vocabulary; C = 0 at β = 0 and ±∞ is off the scale
-    ax.set_ylim(0.01, None)
+    highest = max(np.max(curve.heat_capacity.value) for _, curve, _ in systems)
+    ax.set_ylim(0.01, 4.0 * highest)
     ax.set_ylabel("heat capacity  C / k   per unit")
     return ax
 
@@ -207,7 +208,7 @@ def _points(
             yerr=error[some],
             fmt="none",
             ecolor=colors,
-            capsize=3,
+            elinewidth=2.2,
             zorder=2.9,
         )
     ax.scatter(

@@ -56,8 +56,8 @@ def plot_occupation(ax: Axes, lines: Sequence[Occupation], key: str, *, label: b
                 line.name,
                 (line.u[end], line.y[end]),
                 textcoords="offset points",
-                xytext=(0, 10),
-                ha="center",
+                xytext=(0, 12),
+                ha="left" if line.u[end] < 0 else "right",
                 color=color,
                 fontweight="bold",
             )

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from thermo.errors import EquilibrationWarning
-from thermo.estimate import split_rhat
+from thermo.estimate.autocorrelation import split_rhat
 
 __all__ = ["RHAT_LIMIT", "warn_if_not_equilibrated"]
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thermo.estimate import MeanWithError, block_means, jackknife, mean_with_error
+from thermo.estimate.autocorrelation import MeanWithError, mean_with_error
+from thermo.estimate.jackknife import block_means, jackknife
 from thermo.models.ising import Ising
 from thermo.sampling.lane_batch import lane_spins
 

@@ -52,11 +52,11 @@ def simulate(
     replicas : int
         Chains per β, at least 2.
     update : {"metropolis", "heat_bath"}
-        Metropolis decorrelates about twice as fast near a critical point. At weak coupling (where
-        every flip would be accepted with probability above ½, and sequential Metropolis would turn
-        over the whole lattice again and again) it uses heat-bath acceptance instead. A little above
-        this coupling Metropolis still remembers the energy for some ten sweeps: heat bath is then
-        better. See `thermo.sampling.acceptance`.
+        Metropolis is faster near a critical point (energy of the 32×32 torus at Tc: τ = 45 sweeps
+        against 56); its sites with weak coupling, \|β\|·max\|ΔE\| < ln 2, use heat-bath
+        acceptance, and its flips with ΔE = 0 are accepted with ½ (`thermo.sampling.acceptance`
+        says why). Just above that coupling heat bath is better on lattices of odd degree (honeycomb
+        at βJ = 0.15: 0.5 against 1.4), and on frustrated lattices it is the safe choice.
     seed : int
         At least 0. The same arguments with the same seed give the same numbers, for any `threads`.
     measure_every : int
