@@ -142,9 +142,11 @@ def main() -> None:
         sys.exit(130)
     except Exception as error:
         # A usage error of the command line (unknown option, wrong type) knows its exit status.
-        if hasattr(error, "exit_code") and hasattr(error, "format_message"):
+        if not (hasattr(error, "exit_code") and hasattr(error, "format_message")):
+            raise
+        if len(sys.argv) > 1:
             _fail(f"{error.format_message()} (see 'spinlogit --help')")
-        raise
+        app(["--help"])
     sys.exit(status if isinstance(status, int) else 0)
 
 
