@@ -240,15 +240,20 @@ def _occupation(
     """A Boltzmann line over all positions: ln p + ln Z_t(β) against energy, in bins of energy.
 
     Each position has its own ln Z; with it added, canonical populations of every position lie on
-    one line through the origin.
+    one line through the origin. Masked tokens, −inf in ``clean``, take no part.
     """
-    log_p = log_p - np.logaddexp.reduce(log_p, axis=1, keepdims=True)
-    log_z = np.logaddexp.reduce(beta * clean, axis=1, keepdims=True)
-    u = (-clean / scale).ravel()
-    off = (log_p + log_z).ravel() + beta * scale * u  # distance from the canonical line
+    shown = np.isfinite(clean)
+    log_p = np.where(shown, log_p, -np.inf)
+    log_p -= np.logaddexp.reduce(log_p, axis=1, keepdims=True)
+    log_z = np.logaddexp.reduce(beta * clean, axis=1, keepdims=True, initial=-np.inf, where=shown)
+    u = -clean[shown] / scale
+    off = (log_p + log_z)[shown] + beta * scale * u  # distance from the canonical line
     edges = np.linspace(u.min(), u.max(), _BINS + 1)
     index = np.clip(np.digitize(u, edges) - 1, 0, _BINS - 1)
-    filled = [members for k in range(_BINS) if (members := np.flatnonzero(index == k)).size >= 20]
+    least = max(1, min(20, u.size // 100))  # a handful of tokens has no quantiles
+    filled = [
+        members for k in range(_BINS) if (members := np.flatnonzero(index == k)).size >= least
+    ]
     centre = np.array([u[m].mean() for m in filled])
     line = -beta * scale * centre
     return Occupation(

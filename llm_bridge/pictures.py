@@ -154,7 +154,7 @@ def _arch(ax: Axes, comparison: Comparison) -> None:
         (0.0, 0.0),
         (-1.58, 0.30),
         ha="left",
-        fontsize="x-small",
+        fontsize="small",
         color="#555555",
     )
     ax.annotate(
@@ -162,7 +162,7 @@ def _arch(ax: Axes, comparison: Comparison) -> None:
         (0.45, 0.33),
         (0.45, 0.30),
         ha="left",
-        fontsize="x-small",
+        fontsize="small",
         color=_INK,
     )
     inset = ax.inset_axes((0.36, 0.07, 0.30, 0.33))

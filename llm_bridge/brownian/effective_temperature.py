@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.special import xlogy
 
-from llm_bridge.logits import as_logits, is_masked, row_blocks
+from llm_bridge.brownian.position_sums import checked_logits, position_sums
 from llm_bridge.spectrum import position_mean, thermodynamics
 from thermo.errors import InvalidInputError, TautologyWarning
 from thermo.estimate.autocorrelation import rounded_to_error
@@ -185,7 +184,7 @@ def effective_temperature(
     >>> bool(1.0 < fit.temperature < 1.05), fit.top1_flips
     (True, 0.0)
     """
-    levels, members, mask = _checked(clean, noisy, valid, antithetic)
+    levels, members, mask = checked_logits(clean, noisy, valid, antithetic)
     if all(np.array_equal(member[mask], levels[mask]) for member in members):
         warnings.warn(
             "every noisy draw equals the clean logits: the fit returns β = 1, which was put in, "
@@ -195,7 +194,7 @@ def effective_temperature(
         )
     draws, positions = members.shape[:2]
     size = 2 if antithetic and draws > 1 else 1
-    sums = _position_sums(levels, members, mask, size)
+    sums = position_sums(levels, members, mask, size)
 
     # The closest softmax: mean energies agree. Everything below is per position, shape (N,).
     masked = np.where(mask, levels, -np.inf)
@@ -313,86 +312,6 @@ def effective_temperature(
         independent_draws=n,
         positions=positions,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _Sums:
-    """What is left of the (draws, N, V) probabilities after summing over the vocabulary."""
-
-    energy: FloatArray  # (draws, N) mean energy −Σ p z of each noisy model, in clean logits
-    aleatoric: FloatArray  # (draws, N) entropy of each noisy model
-    flips: FloatArray  # (draws, N) 1 where the most likely token is not the clean one
-    entropy_mean: FloatArray  # (N,) entropy of the mean distribution
-    entropy_without: FloatArray  # (blocks, N) the same with one block of draws left out
-
-
-def _position_sums(
-    clean: NDArray[Any], noisy: NDArray[Any], mask: NDArray[np.bool_], size: int
-) -> _Sums:
-    """One pass over the logits in blocks of positions, in float64."""
-    draws, positions, vocabulary = noisy.shape
-    blocks = draws // size
-    energy, aleatoric, flips = (np.empty((draws, positions)) for _ in range(3))
-    entropy_mean, entropy_without = np.empty(positions), np.empty((blocks, positions))
-    for rows in row_blocks(positions, vocabulary * (blocks + 4), numbers=1 << 21):
-        open_tokens = mask[rows]
-        z = np.where(open_tokens, clean[rows], 0.0).astype(np.float64)
-        top = np.where(open_tokens, clean[rows], -np.inf).argmax(axis=1)
-        block_mean = np.zeros((blocks, *z.shape))
-        for k in range(draws):
-            x = np.where(open_tokens, noisy[k, rows], -np.inf).astype(np.float64)
-            flips[k, rows] = x.argmax(axis=1) != top
-            x -= x.max(axis=1, keepdims=True)
-            p = np.exp(x)
-            total = p.sum(axis=1, keepdims=True)
-            p /= total
-            x[~open_tokens] = 0.0  # there p = 0
-            energy[k, rows] = -np.einsum("tv,tv->t", p, z)
-            aleatoric[k, rows] = np.log(total[:, 0]) - np.einsum("tv,tv->t", p, x)
-            block_mean[k // size] += p / size
-        mean = block_mean.mean(axis=0)
-        entropy_mean[rows] = _entropy(mean)
-        for j in range(blocks):
-            if blocks == 1:
-                entropy_without[j, rows] = entropy_mean[rows]
-            else:  # a step away from the mean; rounding may leave −1e−17 where p = 0
-                left = mean + (mean - block_mean[j]) / (blocks - 1)
-                entropy_without[j, rows] = _entropy(np.maximum(left, 0.0))
-    return _Sums(energy, aleatoric, flips, entropy_mean, entropy_without)
-
-
-def _entropy(p: FloatArray) -> FloatArray:
-    return -xlogy(p, p).sum(axis=-1)
-
-
-def _checked(
-    clean: Any, noisy: Any, valid: ArrayLike | None, antithetic: bool
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
-    """Logits over the valid columns, and which tokens are open everywhere, (N, V)."""
-    levels, columns = as_logits(clean, valid, name="the clean logits")
-    members, _ = as_logits(noisy, columns, ndim=3, name="the noisy logits")
-    if members.shape[1:] != levels.shape:
-        raise InvalidInputError(
-            f"clean logits have shape {levels.shape} and noisy ones {members.shape}; (N, V) and "
-            "(draws, N, V) of the same text and vocabulary are needed."
-        )
-    draws = members.shape[0]
-    if antithetic and draws > 1 and draws % 2:
-        raise InvalidInputError(
-            f"{draws} draws cannot be antithetic pairs; give an even number, or antithetic=False "
-            "for independent draws."
-        )
-    if not columns.all():
-        levels, members = levels[:, columns], members[:, :, columns]
-    mask = ~is_masked(levels)
-    for member in members:
-        mask &= ~is_masked(member)
-    if not mask.any(axis=1).all():
-        where = int(np.argmin(mask.any(axis=1)))
-        raise InvalidInputError(
-            f"at position {where} the clean and the noisy logits leave no token unmasked in common."
-        )
-    return levels, members, mask
 
 
 def _leave_one_out(blocks: FloatArray) -> FloatArray:

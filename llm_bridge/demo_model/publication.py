@@ -24,6 +24,7 @@ from llm_bridge.demo_model.tokenizer import END_OF_TEXT, encode_documents, never
 __all__ = ["publish", "reading_sample"]
 
 SAMPLE_BYTES = 48_000
+SHORTEST = 4_000  # bytes; shorter files are boilerplate or fragments
 
 
 def publish(
@@ -138,6 +139,7 @@ def reading_sample(held_out: Sequence[Document], limit: int = SAMPLE_BYTES) -> l
     """Whole held-out documents, code and prose in turn, of at most `limit` bytes together.
 
     The order within each kind is that of the SHA-256 of the names, so that no alphabet decides.
+    Passed over are documents of less than 4000 bytes and those of more than half the limit.
 
     Parameters
     ----------
@@ -150,20 +152,23 @@ def reading_sample(held_out: Sequence[Document], limit: int = SAMPLE_BYTES) -> l
     list of Document
         At least one document: the shortest if none fits.
     """
-    ranked = sorted(held_out, key=lambda d: hashlib.sha256(d.name.encode()).digest())
+    ranked = sorted(
+        (d for d in held_out if SHORTEST <= len(d.text.encode()) <= limit // 2),
+        key=lambda d: hashlib.sha256(d.name.encode()).digest(),
+    )
     prose = [d for d in ranked if d.name.startswith("pydoc_data/")]
     code = [d for d in ranked if not d.name.startswith("pydoc_data/")]
     chosen: list[Document] = []
     spent = 0
     while prose or code:
-        for kind in (prose, code):
+        for kind in (code, prose):
             if kind:
                 document = kind.pop(0)
                 size = len(document.text.encode()) + 2
                 if spent + size <= limit:
                     chosen.append(document)
                     spent += size
-    return chosen or [min(ranked, key=lambda d: len(d.text))]
+    return chosen or [min(held_out, key=lambda d: len(d.text))]
 
 
 def _write_model(folder: Path, model: LlamaForCausalLM, tokenizer: Tokenizer, context: int) -> None:
