@@ -109,26 +109,42 @@ def compare_command(
 def train_demo_model_command(
     out: Annotated[Path, typer.Option("--out", help="New folder for the model.")],
     minutes: Annotated[
-        float, typer.Option("--minutes", help="Training time the schedule is planned for.")
-    ] = 60.0,
+        float | None,
+        typer.Option("--minutes", help="Time the schedule is planned for.  [default: 60]"),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", help="Steps in place of minutes: reproducible.")
+    ] = None,
     checkpoint: Annotated[
         Path | None,
-        typer.Option("--checkpoint", help="Folder to save to and to resume from."),
+        typer.Option("--checkpoint", help="File to save to, and to resume from if it exists."),
     ] = None,
     seed: SeedOption = 0,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda or auto.")] = "auto",
+    as_json: JsonFlag = False,
 ) -> None:
     """Train the demo model again on the standard library of this Python.
 
     Example:
 
-      spinlogit train-demo-model --out my-model --minutes 20 --checkpoint checkpoints/demo
+      spinlogit train-demo-model --out my-model --minutes 20 --checkpoint demo.safetensors
     """
     from llm_bridge.demo_model.training import train_demo_model
 
-    train_demo_model(
-        out, seed=seed, minutes=minutes, checkpoint=checkpoint, device=device, progress=True
+    record = train_demo_model(
+        out,
+        seed=seed,
+        minutes=minutes,
+        steps=steps,
+        checkpoint=checkpoint,
+        device=device,
+        progress=True,
     )
+    if as_json:
+        json.dump(record, sys.stdout)
+        print()
+    else:
+        print(f"written: {out}")
 
 
 def main() -> None:

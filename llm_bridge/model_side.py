@@ -46,7 +46,7 @@ class NoiseRow:
         unexplained, and how much the draws disagree.
     energy, entropy, heat_capacity : Measured
         Of the mean distribution, scalars: u, H in nats, and β_eff² Var(E) under it.
-    softmax_entropy : float
+    softmax_entropy : Measured
         Entropy of the clean model decoded by plain softmax at the fitted temperature. It is the
         larger one by exactly the residual: of all distributions with this mean energy the
         canonical one has the largest entropy.
@@ -59,7 +59,7 @@ class NoiseRow:
     energy: Measured
     entropy: Measured
     heat_capacity: Measured
-    softmax_entropy: float
+    softmax_entropy: Measured
     occupation: Occupation
 
 
@@ -208,7 +208,7 @@ def _noise_row(
         energy=measured(mean, scale),
         entropy=measured(entropy),
         heat_capacity=measured(beta**2 * variance),
-        softmax_entropy=float(state.entropy.mean()),
+        softmax_entropy=measured(state.entropy),
         occupation=_occupation(
             f"σ = {sigma:g}", clean[:, record.valid], log_mean, beta, scale, effective=effective
         ),

@@ -66,8 +66,8 @@ def document(comparison: Comparison) -> dict[str, Any]:
                     "effective_states": np.exp(row.entropy.value),
                     "softmax_at_same_temperature": {
                         "temperature": row.effective.temperature,
-                        "entropy": row.softmax_entropy,
-                        "effective_states": np.exp(row.softmax_entropy),
+                        "entropy": _measured(row.softmax_entropy),
+                        "effective_states": np.exp(row.softmax_entropy.value),
                         "residual_kl": 0.0,
                         "disagreement": 0.0,
                         "top1_flips": 0.0,

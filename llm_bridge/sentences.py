@@ -56,6 +56,7 @@ def _summary(comparison: Comparison) -> tuple[str, ...]:
     curve = model.curve
     native = int(np.argmin(np.abs(curve.beta - 1.0)))
     tokens = float(np.exp(curve.entropy.value[native]))
+    low, high = curve.spread["entropy"][:, native]
     agreement = ising.details["agreement"]
     found = [
         "A two-level paramagnet, exactly: its entropy rises with energy until both levels are "
@@ -67,11 +68,12 @@ def _summary(comparison: Comparison) -> tuple[str, ...]:
         f"exact finite-size curve (worst deviation {agreement['worst_z_energy']:.1f} standard "
         "errors). Its heat capacity has two peaks: ferromagnetic order below T = +2.269 J and "
         "antiferromagnetic order above T = −2.269 J, with the same Hamiltonian.",
-        f"An oscillator with the same gap as the paramagnet: {oscillator.curve.ends}",
+        f"An oscillator with the same gap as the paramagnet; {oscillator.curve.ends}",
         f"A language model reading {model.details['positions']} positions of text, each "
         f"position's {model.details['vocabulary']} logits taken as energies E = −logit. Its "
         f"natural scale is σ₀ = {curve.scale:.3g} nats, so its own T = 1 lies at "
-        f"βσ₀ = {curve.scale:.3g}: cold, with about {tokens:.0f} effective tokens. "
+        f"βσ₀ = {curve.scale:.3g}: cold, with about {tokens:.0f} effective tokens (entropy "
+        f"{low:.2f} to {high:.2f} nats between the 10 % most and least certain contexts). "
         "At β < 0 the least likely tokens take over.",
     ]
     if comparison.noise:

@@ -180,7 +180,7 @@ def oscillator(b_grid: FloatArray) -> System:
     try:
         model.thermodynamics(0.0)
     except UnboundedSpectrumError as error:
-        reason = str(error)
+        reason = f"it stops at β = 0. {error}"
     state = model.thermodynamics(reach)
     curve = exact_curve(
         "oscillator",

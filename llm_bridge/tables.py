@@ -124,7 +124,7 @@ def _systems(comparison: Comparison) -> Table:
         )
     remarks = [f"{s.curve.name}: {s.curve.ends}" for s in comparison.systems if s.curve.ends]
     return Table(
-        "Side by side per spin, oscillator or position (b = βσ₀, u = (U − U₀)/σ₀; S, C in units of k)",
+        "Side by side, per spin, oscillator or position: b = βσ₀, u = (U − U₀)/σ₀, S and C in k",
         (
             "system",
             "σ₀",
@@ -151,20 +151,22 @@ def _noise(comparison: Comparison) -> Table:
                 _number(fit.residual_kl, fit.residual_kl_error),
                 _number(fit.disagreement, fit.disagreement_error),
                 _number(fit.entropy_mean, fit.entropy_mean_error),
-                _number(float(np.exp(fit.entropy_mean))),
+                _number(
+                    np.exp(fit.entropy_mean), np.exp(fit.entropy_mean) * fit.entropy_mean_error
+                ),
                 _number(float(row.heat_capacity.value), float(row.heat_capacity.error)),
                 _number(100 * fit.top1_flips, 100 * fit.top1_flips_error),
             )
         )
-        states = np.exp(row.softmax_entropy)
+        entropy, error = float(row.softmax_entropy.value), float(row.softmax_entropy.error)
         rows.append(
             (
                 "· softmax at that T",
                 f"{fit.temperature:.3f}",
                 "0",
                 "0",
-                _number(row.softmax_entropy),
-                _number(float(states)),
+                _number(entropy, error),
+                _number(np.exp(entropy), np.exp(entropy) * error),
                 "",
                 "0",
             )
@@ -198,7 +200,10 @@ def _clean_row(comparison: Comparison) -> tuple[str, ...]:
         "0",
         "0",
         _number(float(entropy.value[native]), float(entropy.error[native])),
-        _number(float(np.exp(entropy.value[native]))),
+        _number(
+            float(np.exp(entropy.value[native])),
+            float(np.exp(entropy.value[native]) * entropy.error[native]),
+        ),
         _number(float(curve.heat_capacity.value[native]), float(curve.heat_capacity.error[native])),
         "0",
     )
