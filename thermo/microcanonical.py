@@ -26,9 +26,9 @@ class Microcanonical:
     volume_entropy : ndarray
         Gibbs (volume) entropy ln Ω(E), Ω = Σ g over energies up to E.
     beta_boltzmann : ndarray
-        dS/dE by differences; negative where the density of states falls.
+        dS/dE by central differences; negative where the density of states falls.
     beta_gibbs : ndarray
-        d ln Ω/dE by differences; never negative.
+        d ln Ω/dE by differences to the level below; never negative.
     """
 
     energy: NDArray[np.float64]
@@ -45,8 +45,14 @@ def microcanonical(levels: EnergyLevels) -> Microcanonical:
         \beta_B(E) = \frac{d \ln g}{dE}, \qquad
         \beta_G(E) = \frac{d \ln \Omega}{dE},\quad \Omega(E) = \sum_{E' \le E} g(E')
 
-    Derivatives are second-order differences on the given energies (one-sided at the ends), so
-    exact only in the limit of dense levels.
+    The first derivative is a second-order difference on the given energies (one-sided at the
+    ends). Ω steps up at each level by its own g: taken from just below the level to just above,
+    that step is centred on it, so
+
+    .. math:: \beta_G(E_i) = \frac{\ln \Omega_i - \ln \Omega_{i-1}}{E_i - E_{i-1}}
+
+    (at the lowest level, which has none below, the value of the next). Both are exact only in the
+    limit of dense levels.
 
     Parameters
     ----------
@@ -67,7 +73,8 @@ def microcanonical(levels: EnergyLevels) -> Microcanonical:
     The Gibbs temperature cannot be negative by construction, and two systems in contact do not
     settle at equal Gibbs temperatures (it fails the zeroth law where g falls); the Boltzmann one
     is what populations and thermometers show. β_G at the upper end is exponentially small, so
-    the differences of ln Ω are formed from ratios of the terms added, not by subtraction.
+    the differences of ln Ω are formed from ratios of the terms added, not by subtraction; the
+    quotient g/(ΩΔE), often written for it, is off by half where β_B ΔE is about 1.
     Not for logits of a language model: their levels carry one state each and g(E) is then a
     matter of how they are binned.
 
@@ -95,17 +102,17 @@ def microcanonical(levels: EnergyLevels) -> Microcanonical:
     volume = np.logaddexp.accumulate(s)
     # ln Ω_{i+1} − ln Ω_i = ln(1 + g_{i+1}/Ω_i): no cancellation however small it is.
     rise = np.logaddexp(0.0, s[1:] - volume[:-1])
-    gibbs = _derivative(rise, np.diff(e))
-    return Microcanonical(e, s, volume, _derivative(np.diff(s), np.diff(e)), gibbs)
+    step = np.diff(e)
+    gibbs = rise / step
+    gibbs = np.concatenate([gibbs[:1], gibbs])
+    return Microcanonical(e, s, volume, _derivative(np.diff(s) / step, step), gibbs)
 
 
-def _derivative(rise: NDArray[np.float64], step: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Second-order derivative from increments between neighbours; linear at the two ends.
+def _derivative(slope: NDArray[np.float64], step: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Second-order derivative from the slopes between neighbours; those themselves at the ends.
 
-    On a uniform grid the interior is the central difference (f_{i+1} − f_{i−1})/2h. The weights
-    are positive, so a sum of positive increments keeps its sign and its relative accuracy.
+    On a uniform grid the interior is the central difference (f_{i+1} − f_{i−1})/2h.
     """
-    slope = rise / step
     left, right = step[:-1], step[1:]
     interior = (right * slope[:-1] + left * slope[1:]) / (left + right)
     return np.concatenate([slope[:1], interior, slope[-1:]])

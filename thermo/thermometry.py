@@ -208,9 +208,9 @@ def solve_beta(
         lambda b: mean_energy(b) - target,
         min(near, far),
         max(near, far),
-        xtol=1e-300,  # relative accuracy alone decides, however small β is
+        xtol=max(1e-20 / (high - low), 1e-300),  # the rounding of U alone leaves β open by 1e-16
         rtol=4 * np.finfo(np.float64).eps,
-        maxiter=10_000,  # halving from 1 to 1e-300 takes a thousand
+        maxiter=1000,  # near β = 0 there may be no exact zero to hit, only halving
     )
     return float(root)
 

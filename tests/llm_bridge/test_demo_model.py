@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import signal
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,7 @@ def bundled():
 
 @pytest.fixture(scope="module")
 def bundled_tokenizer() -> Tokenizer:
-    return Tokenizer.from_file(str(WEIGHTS / "tokenizer.json"))
+    return _bundled_tokenizer()
 
 
 # ── Corpus ────────────────────────────────────────────────────────────────────────────────────
@@ -207,10 +208,15 @@ def test_every_byte_is_a_token():
     assert tokenizer.token_to_id(END_OF_TEXT) == 0
 
 
+@cache
+def _bundled_tokenizer() -> Tokenizer:
+    return Tokenizer.from_file(str(WEIGHTS / "tokenizer.json"))
+
+
 @given(st.text())
 @settings(max_examples=50, deadline=None)
 def test_any_text_survives_the_bundled_tokenizer(text):
-    tokenizer = Tokenizer.from_file(str(WEIGHTS / "tokenizer.json"))
+    tokenizer = _bundled_tokenizer()
     text = text.replace(END_OF_TEXT, "")
     assert tokenizer.decode(tokenizer.encode(text).ids, skip_special_tokens=False) == text
 

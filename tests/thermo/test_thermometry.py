@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.optimize import minimize_scalar
@@ -22,6 +22,8 @@ from thermo.errors import (
 from thermo.levels import EnergyLevels
 from thermo.populations import Populations
 from thermo.thermometry import BetaFit, fit_beta, matching_beta, solve_beta
+
+fixed = settings(deadline=None, derandomize=True)  # the same examples in every run
 
 INF = math.inf
 SEED = 20261120
@@ -43,6 +45,7 @@ def test_two_levels_from_the_bottom_to_full_relative_accuracy(beta: float) -> No
     assert float(matching_beta(mirrored, -energy)) == pytest.approx(-beta, rel=1e-14, abs=1e-15)
 
 
+@fixed
 @given(seeds, st.floats(-30.0, 30.0), st.floats(-100.0, 100.0))
 def test_matching_inverts_the_mean_energy(seed: int, beta: float, shift: float) -> None:
     rng = np.random.default_rng(seed)
@@ -56,17 +59,16 @@ def test_matching_inverts_the_mean_energy(seed: int, beta: float, shift: float) 
         assert found == pytest.approx(beta, abs=1e-14 * abs(beta) + 20 * error)
 
 
-@given(seeds, st.integers(-4, 4))
-def test_energies_a_few_roundings_from_infinite_temperature(seed: int, ulps: int) -> None:
+@pytest.mark.parametrize("seed", range(100))
+def test_energies_a_few_roundings_from_infinite_temperature(seed: int) -> None:
     # The root is of the order of 1e-16 with no exact zero to hit: the solver must still end.
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(np.random.SeedSequence([SEED, seed]))
     scale = 10.0 ** rng.uniform(-3, 3)
     levels = EnergyLevels(rng.normal(size=int(rng.integers(2, 30))) * scale)
     state = canonical(levels, 0.0)
-    energy = state.internal_energy * (1 + ulps * 1.1e-16)
-    beta = float(matching_beta(levels, energy))
+    beta = matching_beta(levels, state.internal_energy * (1 + np.arange(-4, 5) * 1.1e-16))
     allowed = 1e-13 * (levels.maximum - levels.minimum + abs(levels.minimum))
-    assert abs(beta) * float(state.energy_variance) < allowed
+    assert (np.abs(beta) * state.energy_variance < allowed).all()
 
 
 def test_middle_and_ends_of_a_symmetric_spectrum() -> None:
@@ -74,6 +76,7 @@ def test_middle_and_ends_of_a_symmetric_spectrum() -> None:
     assert matching_beta(levels, [-2.0, 0.0, 2.0]).tolist() == [INF, 0.0, -INF]
 
 
+@fixed
 @given(seeds)
 def test_the_mirrored_spectrum_has_minus_beta(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -95,7 +98,7 @@ def test_levels_on_very_different_scales() -> None:
     levels = EnergyLevels([0.0, 1e-12, 1.0, 1e12])
     for beta in (1e13, 1.0, 1e-11, -1e-12):
         energy = canonical(levels, beta).internal_energy
-        assert float(matching_beta(levels, energy)) == pytest.approx(beta, rel=1e-6)
+        assert float(matching_beta(levels, energy)) == pytest.approx(beta, rel=1e-6, abs=0.0)
 
 
 def test_a_million_levels() -> None:
@@ -159,7 +162,8 @@ def test_below_the_ground_state_is_out_of_range_for_unbounded_spectra_too() -> N
 def test_solver_with_a_mean_energy_that_is_no_spectrum() -> None:
     for beta in (-3.0, -1e-8, 0.0, 1e-8, 3.0):
         found = solve_beta(lambda b: -math.tanh(b), -math.tanh(beta), (-1.0, 1.0))
-        assert found == pytest.approx(beta, rel=1e-12)
+        # −tanh β is known to 1e-16, which is what β = 1e-8 is then known to
+        assert found == pytest.approx(beta, rel=1e-12, abs=1e-15)
     assert solve_beta(lambda b: -math.tanh(b), -1.0, (-1.0, 1.0)) == INF
     assert solve_beta(lambda b: -math.tanh(b), 1.0 + 1e-15, (-1.0, 1.0)) == -INF
 
@@ -247,6 +251,7 @@ def test_standard_error_by_hand_and_with_fewer_effective_samples() -> None:
     assert np.isnan(fit_beta(Populations(TWO, [0.75, 0.25]), TWO).stderr)
 
 
+@fixed
 @given(seeds)
 def test_the_fit_is_the_nearest_canonical_distribution(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -265,6 +270,7 @@ def test_the_fit_is_the_nearest_canonical_distribution(seed: int) -> None:
     assert best.fun >= float(fit.residual) - 1e-11
 
 
+@fixed
 @given(seeds, st.floats(-1e3, 1e3))
 def test_the_fit_is_the_same_in_every_gauge(seed: int, shift: float) -> None:
     rng = np.random.default_rng(seed)

@@ -151,7 +151,7 @@ class Ising:
         n, m = self.lattice.n_sites, self.lattice.n_edges
         if n > _MOST_SITES:
             raise InvalidInputError(
-                f"{self!r} has 2^{n} states; enumeration accepts at most {_MOST_SITES} sites "
+                f"{self!r} has 2^{n} states to enumerate; accepted: at most {_MOST_SITES} sites "
                 "(see thermo.density_of_states)"
             )
         states = np.zeros((m + 1, n + 1), dtype=np.int64)  # [antiparallel bonds, spins up]

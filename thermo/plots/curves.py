@@ -118,7 +118,7 @@ def plot_heat_capacity(ax: Axes, systems: Sequence[Drawn]) -> Axes:
                 textcoords="offset points",
                 arrowprops={"arrowstyle": "-|>", "color": _INK},
                 color=_INK,
-                fontsize="x-small",
+                fontsize="small",
             )
     mark_temperature_axis(ax)
     ax.set_yscale("log")  # from one spin to a vocabulary; C = 0 at β = 0 and ±∞ is off the scale
@@ -182,7 +182,7 @@ def legend_handle(key: str, label: str) -> Line2D:
         markerfacecolor="white",
         markeredgecolor=_INK,
         linewidth=1.8,
-        label=label,
+        label=label.replace("$", r"\$"),  # a name is no formula
     )
 
 

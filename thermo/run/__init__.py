@@ -1,8 +1,7 @@
-"""Runs: sampling at a list of β, and what comes out of it."""
+"""Runs: sampling at a list of β (`thermo.run.simulate`), and what comes out of it."""
 
 from __future__ import annotations
 
 from thermo.run.result import Run
-from thermo.run.simulate import simulate
 
-__all__ = ["Run", "simulate"]
+__all__ = ["Run"]

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from thermo.kernels.lanes import LANES, WORDS
 from thermo.models.ising import Ising
-from thermo.sampling.lane_batch import LaneBatch
+from thermo.sampling.lane_batch import LANES, LaneBatch
 
 __all__ = ["Plan", "run_chains"]
 
@@ -66,18 +65,16 @@ def run_chains(plan: Plan, threads: int | None, progress: bool) -> tuple[np.ndar
     """
     lattice = plan.model.lattice
     series = np.empty((3 if lattice.is_bipartite else 2, plan.chains, plan.draws))
-    rows = np.empty((plan.batches, lattice.n_sites, WORDS), dtype=np.uint64)
     seeds = np.random.SeedSequence(plan.seed).spawn(plan.batches)
     workers = min(threads or _cores(), plan.batches)
     stop = Event()
     with _bar(plan.sweeps * plan.batches, progress) as bar, ThreadPoolExecutor(workers) as pool:
         try:
             running = [
-                pool.submit(_run_batch, plan, k, seeds[k], series, rows[k], bar, stop)
+                pool.submit(_run_batch, plan, k, seeds[k], series, bar, stop)
                 for k in range(plan.batches)
             ]
-            for batch in running:
-                batch.result()
+            rows = np.stack([batch.result() for batch in running])
         finally:
             stop.set()  # after Ctrl-C or an error no batch needs to go on
     return series, rows
@@ -88,11 +85,10 @@ def _run_batch(
     index: int,
     seed: np.random.SeedSequence,
     series: np.ndarray,
-    rows: np.ndarray,
     bar: Any,
     stop: Event,
-) -> None:
-    """Run the chains 512·index, … and write their part of `series`, and `rows`."""
+) -> np.ndarray:
+    """Run the chains 512·index, …, write their part of `series` and return their final spins."""
     used = slice(index * LANES, min((index + 1) * LANES, plan.chains))
     size = used.stop - used.start
     # Lanes that are left over in the last batch run along as copies of the last chain's β.
@@ -110,7 +106,7 @@ def _run_batch(
         batch.sweep(part)
         bar.update(part)
         if stop.is_set():
-            return
+            return batch.rows
     step = max(1, step // plan.measure_every)
     for begin in range(0, plan.draws, step):
         part = min(step, plan.draws - begin)
@@ -120,8 +116,8 @@ def _run_batch(
             total[used, begin : begin + part] = values[:size]
         bar.update(part * plan.measure_every)
         if stop.is_set():
-            return
-    rows[:] = batch.rows
+            return batch.rows
+    return batch.rows
 
 
 def _cores() -> int:

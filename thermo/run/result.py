@@ -43,7 +43,7 @@ class Run:
     packed_spins : ndarray of uint64, shape (batches, n, 8)
         Configurations at the end, one bit per spin; see `final_spins`.
     settings : mapping
-        How the run was made: sweeps, burn_in, update, seed, measure_every, start, version.
+        How the run was made: sweeps, burn_in, update, seed, measure_every, start.
     """
 
     model: Ising
@@ -77,12 +77,12 @@ class Run:
 
     @cached_property
     def absolute_magnetization(self) -> MeanWithError:
-        """⟨|M|⟩, the order parameter of a finite ferromagnet."""
+        r"""⟨\|M\|⟩, the order parameter of a finite ferromagnet."""
         return mean_with_error(np.abs(self.magnetization_series))
 
     @cached_property
     def staggered_magnetization(self) -> MeanWithError | None:
-        """⟨|M_st|⟩, the order parameter at βJ < 0; None unless the lattice is bipartite."""
+        r"""⟨\|M_st\|⟩, the order parameter at βJ < 0; None unless the lattice is bipartite."""
         if self.staggered_series is None:
             return None
         return mean_with_error(np.abs(self.staggered_series))
@@ -108,7 +108,7 @@ class Run:
 
     @cached_property
     def connected_susceptibility(self) -> MeanWithError:
-        """χ′ = β (⟨M²⟩ − ⟨|M|⟩²): fluctuation within one ordered state, peaks at the transition."""
+        r"""χ′ = β (⟨M²⟩ − ⟨\|M\|⟩²): fluctuation within one ordered state, peaks at transitions."""
         deviation = (
             np.abs(self.magnetization_series) - self.absolute_magnetization.mean[:, None, None]
         )
@@ -150,6 +150,7 @@ class Run:
         per_chain = min(draws, math.ceil(_LEAST_BLOCKS / replicas))
         value, error = jackknife(function, *(block_means(s, per_chain) for s in series))
         sampled = mean_with_error(series[-1])
+        error = np.where(sampled.error == 0.0, 0.0, error)  # not the rounding of a constant
         return MeanWithError(value, error, sampled.ess, sampled.tau)
 
 

@@ -11,16 +11,17 @@ at β of either sign. Both satisfy detailed balance with respect to :math:`e^{-\
 The ½ of neutral flips belongs to sweeps in a fixed order. If they were always accepted, a sweep
 along a ring would carry each domain wall to its end without any chance entering, and most states
 would never be reached; at β = 0, where every flip is neutral, every sweep would just reverse the
-lattice. With the ½, Metropolis sweeps reach every state at every finite β on every unfrustrated
-graph: from anywhere, forced flips (βΔE < 0) lower βE until none is left; then flipping up every
-spin that is down forces no other, and one more sweep makes all spins equal; the way back is the
-same in the opposite order. Heat bath reaches every state on any graph.
+lattice. With the ½, Metropolis sweeps reach every state at every finite β on every graph that is
+not frustrated, by its bonds or by a field: from anywhere, forced flips (βΔE < 0) lower βE until
+none is left; then flipping up every spin that is down (down being the side against the field)
+forces no other, and one more sweep makes all spins equal; the way back is the same in the opposite
+order. Heat bath reaches every state on any graph.
 
 Nearly neutral flips are a nuisance still: where even the least likely flip would be accepted more
-often than not, |β|·max|ΔE| < ln 2, Metropolis turns over most of the lattice in each sweep and, on
-lattices of odd degree, which know no neutral flips, remembers its energy for a long time (honeycomb
-at βJ = 0.001: τ = 160 sweeps). Sites in that range therefore use the heat-bath acceptance under
-either name, and forget in one sweep.
+often than not, :math:`|\beta| \max|\Delta E| < \ln 2`, Metropolis turns over most of the lattice in
+each sweep and, on lattices of odd degree, which know no neutral flips, remembers its energy for a
+long time (honeycomb at βJ = 0.001: τ = 160 sweeps). Sites in that range therefore use the heat-bath
+acceptance under either name, and forget in one sweep.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from thermo.models.ising import Ising
 from thermo.sampling.lane_rules import lane_rules
 from thermo.sampling.starts import packed_start
 
-__all__ = ["LaneBatch", "Measurements", "lane_spins"]
+__all__ = ["LANES", "LaneBatch", "Measurements", "lane_spins"]
 
 _MOST_DRAWS = 1024  # draws held as integers before they are handed on
 

@@ -12,7 +12,7 @@ from thermo.errors import InvalidInputError
 from thermo.kernels.ising_lanes import MATCH_ROWS, MAX_DEGREE, THRESHOLD_ROWS, Rules
 from thermo.kernels.lanes import LANES, WORDS, pack
 from thermo.models.ising import Ising
-from thermo.sampling.acceptance import ALWAYS, HALF, flip_threshold
+from thermo.sampling.acceptance import ALWAYS, flip_threshold
 
 __all__ = ["check_degrees", "flip_energy", "lane_rules", "largest_energy"]
 
@@ -74,14 +74,15 @@ def lane_rules(model: Ising, beta: np.ndarray, update: str) -> Rules:
         coin.append(_match_rows(MAX_DEGREE, 1))
         has_coin.append(False)
         for unsatisfied, spin in product(range(degree + 1), spins):
+            if not model.field and 2 * unsatisfied == degree:  # a neutral flip in every lane
+                coin[-1], has_coin[-1] = _match_rows(unsatisfied, spin), True
+                continue
             limits = []
             for b, reversed_sign in zip(values.tolist(), reverse.tolist(), strict=True):
                 antiparallel = degree - unsatisfied if reversed_sign else unsatisfied
                 delta = flip_energy(model, degree, antiparallel, spin)
                 limits.append(flip_threshold(update, b, delta, largest_energy(model, degree)))
-            if not model.field and all(limit == HALF for limit in limits):
-                coin[-1], has_coin[-1] = _match_rows(unsatisfied, spin), True
-            elif any(limit < ALWAYS for limit in limits):
+            if any(limit < ALWAYS for limit in limits):
                 match.append(_match_rows(unsatisfied, spin))
                 threshold.append(_threshold_rows(limits, lane_value))
         while len(match) < first_class[-1] + 2:  # the kernel counts on two classes;

@@ -1,0 +1,244 @@
+"""The sampled distribution against exact ones: enumeration, Kaufman's torus, and wrong kernels.
+
+Every test has one fixed seed, chosen beforehand. Limits are set so that a right engine fails a test
+with probability below 10⁻⁴; the negative controls must fail the very check that it passes.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from scipy.stats import chi2
+
+from thermo.canonical import canonical
+from thermo.exact.kaufman import square_torus
+from thermo.kernels import ising_lanes
+from thermo.kernels.ising_lanes import THRESHOLD_ROWS, Rules
+from thermo.kernels.lanes import LANES
+from thermo.lattice import Lattice, chain, from_edges, honeycomb, square, triangular
+from thermo.models import Ising
+from thermo.run.simulate import simulate
+from thermo.sampling import lane_batch
+from thermo.sampling.lane_batch import LaneBatch
+
+SEED = 20261120
+P_LIMIT = 1e-6  # of one χ² test; every test makes at most 60 of them
+
+
+def batch_at(model: Ising, beta: float, update: str, *, ordered: bool = False) -> LaneBatch:
+    lanes = np.full(LANES, beta)
+    return LaneBatch(
+        model,
+        update,
+        lanes,
+        np.arange(LANES),
+        np.full(LANES, ordered),
+        np.random.SeedSequence(SEED),
+    )
+
+
+def sampled_energies(batch: LaneBatch, model: Ising, draws: int = 40) -> np.ndarray:
+    """Energies under `model` of 512 replicas, 30 sweeps apart: independent on these lattices."""
+    batch.sweep(100)
+    energies = []
+    for _ in range(draws):
+        batch.sweep(30)
+        energies.append(model.energy(batch.spins))
+    return np.array(energies)
+
+
+def chi_square_p(energies: np.ndarray, model: Ising, beta: float) -> float:
+    """p-value of the whole energy histogram against g(E) e^(−βE) by enumeration."""
+    levels = model.levels()
+    p = canonical(levels, beta).populations().probabilities
+    nearest = np.abs(energies.ravel()[:, None] - levels.energies).argmin(axis=1)
+    np.testing.assert_allclose(levels.energies[nearest], energies.ravel(), atol=1e-9)
+    seen, expected = np.bincount(nearest, minlength=len(p)), p * energies.size
+    # Levels expected less than 10 times share a bin.
+    rare = expected < 10
+    seen = np.append(seen[~rare], seen[rare].sum())
+    expected = np.append(expected[~rare], max(expected[rare].sum(), 1e-9))
+    if expected[-1] < 10:
+        if seen[-1] > 60:  # Poisson of mean below 10: P < 10⁻²⁵
+            return 0.0
+        seen, expected = seen[:-1], expected[:-1]
+        expected *= seen.sum() / expected.sum()
+    return float(chi2.sf(((seen - expected) ** 2 / expected).sum(), len(seen) - 1))
+
+
+CASES = {
+    "square 4×4": Ising(square(4)),
+    "square 3×3, odd": Ising(square(3), coupling=-0.8),
+    "triangular 3×3": Ising(triangular(3)),
+    "honeycomb 2×2": Ising(honeycomb(2)),
+    "ring": Ising(chain(10)),
+    "open chain": Ising(chain(9, periodic=False), coupling=1.5),
+    "square 4×4 in a field": Ising(square(4), field=0.5),
+    "ring in a field as strong as J": Ising(chain(8), coupling=-1.0, field=2.0),
+    "graph of uneven degrees": Ising(
+        from_edges(8, [(0, 1), (1, 2), (1, 3), (3, 4), (4, 0), (5, 6), (0, 5), (0, 6)]), field=0.1
+    ),
+}
+
+
+@pytest.mark.parametrize("update", ["metropolis", "heat_bath"])
+@pytest.mark.parametrize("model", CASES.values(), ids=CASES.keys())
+def test_energy_histograms_are_boltzmanns_at_every_beta(model: Ising, update: str) -> None:
+    for beta in (-0.35, -0.08, -1e-3, 0.0, 1e-3, 0.1, 0.3):
+        p = chi_square_p(sampled_energies(batch_at(model, beta, update), model), model, beta)
+        assert p > P_LIMIT, (beta, p)
+
+
+def without_bond(model: Ising) -> Ising:
+    edges = model.lattice.edges[1:]
+    return Ising(from_edges(model.lattice.n_sites, edges), model.coupling, model.field)
+
+
+def truncated(rules: Rules, bits: int) -> Rules:
+    """Acceptance probabilities cut off after a few bits."""
+    threshold = rules.threshold.reshape(-1, THRESHOLD_ROWS, 8).copy()
+    threshold[:, 1 + bits :] = 0
+    return rules._replace(threshold=threshold.reshape(-1, 8))
+
+
+WRONG: dict[str, Callable[[Ising, float], LaneBatch]] = {
+    "a dropped bond": lambda model, beta: batch_at(without_bond(model), beta, "metropolis"),
+    "a flipped sign": lambda model, beta: batch_at(model, -beta, "metropolis"),
+    "β wrong by two per cent": lambda model, beta: batch_at(model, 1.02 * beta, "metropolis"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG.keys())
+@pytest.mark.parametrize("beta", [-0.3, 0.3])
+def test_a_wrong_kernel_fails_the_same_histogram_test(wrong, beta: float) -> None:
+    model = CASES["square 4×4"]
+    energies = sampled_energies(wrong(model, beta), model, draws=100)
+    assert chi_square_p(energies, model, beta) < P_LIMIT
+
+
+def test_acceptance_cut_to_six_bits_fails_the_same_histogram_test() -> None:
+    model = CASES["square 4×4"]
+    batch = batch_at(model, 0.3, "heat_bath")
+    batch.rules = truncated(batch.rules, 6)
+    assert chi_square_p(sampled_energies(batch, model, draws=100), model, 0.3) < P_LIMIT
+
+
+def test_neutral_flips_without_the_coin_fail_the_same_histogram_test() -> None:
+    model = CASES["ring"]
+    batch = batch_at(model, 0.3, "metropolis")
+    batch.rules = batch.rules._replace(has_coin=np.zeros_like(batch.rules.has_coin))
+    assert chi_square_p(sampled_energies(batch, model), model, 0.3) < P_LIMIT
+
+
+# ---- replicas are independent ----------------------------------------------------------------
+
+
+def overdispersion(energies: np.ndarray) -> float:
+    """Variance of the replicas' common mean, in units of what independent replicas give.
+
+    For D independent draws of independent replicas, (D − 1) times this is χ² of D − 1 degrees of
+    freedom. It sees every pair of replicas: a common correlation ρ gives 1 + 511 ρ.
+    """
+    return float(energies.mean(axis=1).var(ddof=1) * LANES / energies.var(ddof=1))
+
+
+def test_replicas_at_one_beta_are_independent() -> None:
+    model = CASES["square 4×4"]
+    draws = 400
+    for beta in (-0.3, 0.2):
+        energies = sampled_energies(batch_at(model, beta, "metropolis"), model, draws)
+        statistic = overdispersion(energies) * (draws - 1)
+        assert chi2.ppf(1e-5, draws - 1) < statistic < chi2.isf(1e-5, draws - 1)
+
+
+def kernel_sharing_random_numbers() -> ModuleType:
+    """The kernel with one random bit for all lanes (all eight streams being the same)."""
+    source = Path(ising_lanes.__file__).read_text()
+    shared = source.replace(
+        "    s1 = s1 ^ s0\n",
+        "    result = splat(-1) if any_lane(result & splat(1)) else splat(0)\n    s1 = s1 ^ s0\n",
+    ).replace("cache=True, ", "")
+    assert source.count("cache=True, ") == 1
+    assert shared != source.replace("cache=True, ", "")
+    spec = importlib.util.spec_from_loader("shared_random_numbers", loader=None)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    exec(compile(shared, "shared_random_numbers", "exec"), module.__dict__)
+    return module
+
+
+def test_replicas_that_share_random_numbers_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lane_batch, "advance", kernel_sharing_random_numbers().advance)
+    model = CASES["square 4×4"]
+    batch = batch_at(model, 0.2, "metropolis")
+    batch._generator[:] = batch._generator[:, :1]
+    energies = sampled_energies(batch, model, draws=100)
+    assert overdispersion(energies) * 99 > chi2.isf(1e-5, 99)
+
+
+def test_eight_streams_with_one_seed_are_found_out() -> None:
+    model = CASES["square 4×4"]
+    batch = batch_at(model, 0.2, "metropolis")
+    batch._generator[:] = batch._generator[:, :1]
+    energies = sampled_energies(batch, model, draws=100)
+    assert overdispersion(energies) * 99 > chi2.isf(1e-5, 99)
+
+
+# ---- memory at weak coupling -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lattice", [square(8), honeycomb(6), chain(32), triangular(6)])
+@pytest.mark.parametrize("update", ["metropolis", "heat_bath"])
+def test_the_energy_is_forgotten_in_a_sweep_or_two_at_weak_coupling(
+    lattice: Lattice, update: str
+) -> None:
+    """At β = 0 and ±10⁻³ plain sequential Metropolis would remember it for ever, or nearly."""
+    beta = [0.0, 1e-3, -1e-3]
+    run = simulate(
+        Ising(lattice), beta, 400, burn_in=0, replicas=170, update=update, seed=SEED, start="random"
+    )
+    assert np.all(run.energy.tau < 0.7)
+    assert np.all(np.abs(run.energy.mean + lattice.n_edges * np.tanh(beta)) < 5 * run.energy.error)
+
+
+# ---- larger lattices -------------------------------------------------------------------------
+
+
+def test_reversing_beta_reverses_the_energy_of_a_bipartite_lattice() -> None:
+    """u(−β) = −u(β), C(−β) = C(β), staggered order for order. 12 z-scores: |z| < 5 is 10⁻⁵."""
+    beta = np.array([0.2, 0.44, 0.6, 1.0])
+    run = simulate(Ising(square(16)), [*beta, *-beta], 1500, burn_in=500, replicas=128, seed=SEED)
+    assert run.staggered_magnetization is not None
+    for plus, minus, errors in (
+        (run.energy.mean[:4], -run.energy.mean[4:], run.energy.error),
+        (run.heat_capacity.mean[:4], run.heat_capacity.mean[4:], run.heat_capacity.error),
+        (
+            run.absolute_magnetization.mean[:4],
+            run.staggered_magnetization.mean[4:],
+            np.append(run.absolute_magnetization.error[:4], run.staggered_magnetization.error[4:]),
+        ),
+    ):
+        z = (plus - minus) / np.hypot(errors[:4], errors[4:])
+        assert np.all(np.abs(z) < 5), z
+
+
+@pytest.mark.parametrize("update", ["metropolis", "heat_bath"])
+def test_the_32x32_torus_agrees_with_kaufman_at_24_beta_of_both_signs(update: str) -> None:
+    """z of ⟨E⟩ (24 Gaussians beyond 4.9: 2·10⁻⁵) and of C (Student of 63 beyond 5.5: 2·10⁻⁵)."""
+    beta = np.array([0.0, 0.02, 0.1, 0.2, 0.3, 0.38, 0.42, 0.4406868, 0.46, 0.5, 0.7, 1.0])
+    beta = np.concatenate([beta, -beta])
+    run = simulate(
+        Ising(square(32)), beta, 3000, burn_in=1000, replicas=64, update=update, seed=SEED
+    )
+    exact = square_torus(beta, 32)
+    z = (run.energy.mean - exact.internal_energy) / run.energy.error
+    assert np.abs(z).max() < 4.9, z
+    hot = beta == 0  # there C = 0 exactly, on both sides
+    assert np.all(run.heat_capacity.mean[hot] == 0)
+    z = (run.heat_capacity.mean - exact.heat_capacity)[~hot] / run.heat_capacity.error[~hot]
+    assert np.abs(z).max() < 5.5, z
