@@ -18,7 +18,7 @@ PACKAGES = ("thermo", "llm_bridge")
 # for all its modules. The roots come last: what they gather is theirs to import, not the reverse.
 ORDER = (
     # physics
-    ("thermo.errors", "thermo.arguments", "thermo.real_numbers"),
+    ("thermo.errors", "thermo.arguments"),
     ("thermo.temperature", "thermo.physical_units"),
     ("thermo.kernels",),
     ("thermo.levels", "thermo.populations"),

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from thermo.arguments import as_real
 from thermo.errors import InvalidInputError, TruncatedSpectrumError, UnboundedSpectrumError
 from thermo.levels import EnergyLevels, require_levels
 from thermo.populations import Populations
-from thermo.real_numbers import as_real
 from thermo.temperature import as_beta
 
 __all__ = ["CanonicalState", "Thermodynamics", "boltzmann_sums", "canonical"]

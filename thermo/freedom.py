@@ -20,10 +20,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from thermo.arguments import whole_number
+from thermo.arguments import as_real, whole_number
 from thermo.canonical import Thermodynamics
 from thermo.errors import InvalidInputError
-from thermo.real_numbers import as_real
 from thermo.temperature import as_beta
 
 __all__ = [

@@ -9,8 +9,8 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from thermo.arguments import as_real
 from thermo.errors import InvalidInputError
-from thermo.real_numbers import as_real
 
 __all__ = ["EnergyLevels", "require_levels"]
 

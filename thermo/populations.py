@@ -8,9 +8,9 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from thermo.arguments import as_real
 from thermo.errors import InvalidInputError
 from thermo.levels import EnergyLevels, require_levels
-from thermo.real_numbers import as_real
 
 __all__ = ["Populations"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from thermo.arguments import as_real
 from thermo.errors import InvalidInputError
-from thermo.real_numbers import as_real
 
 __all__ = ["as_beta", "beta_from_temperature", "temperature_from_beta"]
 

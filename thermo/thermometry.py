@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from thermo.arguments import as_real
 from thermo.canonical import boltzmann_sums, canonical
 from thermo.errors import (
     EnergyOutOfRangeError,
@@ -18,7 +19,6 @@ from thermo.errors import (
 )
 from thermo.levels import EnergyLevels, require_levels
 from thermo.populations import Populations
-from thermo.real_numbers import as_real
 from thermo.temperature import temperature_from_beta
 
 __all__ = ["BetaFit", "fit_beta", "matching_beta", "solve_beta"]

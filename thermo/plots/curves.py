@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -198,7 +199,7 @@ def _points(
     finite = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
     # A marker for every point would hide the line: about 24 are drawn.
     some = finite[:: max(1, finite.size // 24)]
-    colors = color_of(curve.b[some])
+    colors: Any = color_of(curve.b[some])  # one per point; the stubs know a single colour only
     if error.any():
         x_error = curve.energy.error[some] if x is curve.energy.value else None
         ax.errorbar(

@@ -24,16 +24,16 @@ _COLD_TO_HOT = LinearSegmentedColormap.from_list(
 class SystemStyle:
     """How one kind of system is drawn: colour is taken by β, so the shape tells systems apart."""
 
-    line: str
+    line: Any  # a matplotlib line style: a name or a dash pattern
     marker: str
     size: float = 9.0
 
 
 STYLES = {
     "paramagnet": SystemStyle("-", "o"),
-    "ising": SystemStyle((0, (6, 2)), "s", 8.0),  # type: ignore[arg-type]
-    "unbounded": SystemStyle((0, (1.5, 1.5)), "^"),  # type: ignore[arg-type]
-    "logits": SystemStyle((0, (8, 2, 1.5, 2)), "D"),  # type: ignore[arg-type]
+    "ising": SystemStyle((0, (6, 2)), "s", 8.0),
+    "unbounded": SystemStyle((0, (1.5, 1.5)), "^"),
+    "logits": SystemStyle((0, (8, 2, 1.5, 2)), "D"),
     "weight noise": SystemStyle("-", "*", 14.0),
 }
 
