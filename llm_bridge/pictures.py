@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from llm_bridge.model_side import NoiseRow
 from thermo.plots import (
@@ -18,6 +19,7 @@ from thermo.plots import (
     plot_effective_states,
     plot_heat_capacity,
     plot_occupation,
+    position_of,
 )
 from thermo.plots.curves import legend_handle
 
@@ -195,28 +197,47 @@ def _boltzmann_spins(ax: Axes, comparison: Comparison) -> None:
 
 def _boltzmann_tokens(ax: Axes, comparison: Comparison) -> None:
     plot_occupation(ax, comparison.model_system.occupations, "logits")
-    if comparison.noise:
-        largest = comparison.noise[-1]
-        plot_occupation(ax, [largest.occupation], "weight noise", label=False)
-        ax.plot(
-            [],
-            [],
-            STYLES["weight noise"].marker,
-            color="#111111",
-            markersize=13,
-            linestyle="none",
-            label=f"weight noise {largest.occupation.name}: mean of draws",
-        )
-        ax.legend(loc="lower right")
+    shown = comparison.noise[len(comparison.noise) // 2 :: 2]
+    plot_occupation(ax, [row.occupation for row in shown], "weight noise", label=False)
+    if shown:
+        names = " and ".join(row.occupation.name.removeprefix("σ = ") for row in shown)
+        ax.legend(handles=[_noise_handle(f"weight noise σ = {names}")], loc="lower right")
     ax.set_ylabel("occupation  ln p + ln Z   per position")
 
 
 def _heat_capacity(ax: Axes, comparison: Comparison) -> None:
     plot_heat_capacity(ax, [(s.kind, s.curve, s.exact) for s in comparison.systems])
+    _noise_stars(ax, comparison, [float(row.heat_capacity.value) for row in comparison.noise])
 
 
 def _effective_states(ax: Axes, comparison: Comparison) -> None:
     plot_effective_states(ax, [(s.kind, s.curve, s.exact) for s in comparison.systems])
+    most = comparison.model_system.curve.log_states
+    _noise_stars(ax, comparison, [float(row.entropy.value) / most for row in comparison.noise])
+
+
+def _noise_stars(ax: Axes, comparison: Comparison, ordinate: Sequence[float]) -> None:
+    """Mean distributions under weight noise, each at the β fitted to it."""
+    if not ordinate:
+        return
+    scale = comparison.model_system.curve.scale
+    x = position_of([row.effective.beta * scale for row in comparison.noise])
+    style = STYLES["weight noise"]
+    ax.plot(x, ordinate, style.marker, markersize=style.size, color="#111111", zorder=5)
+    ax.legend(handles=[_noise_handle("weight noise")], loc="upper right")
+
+
+def _noise_handle(label: str) -> Line2D:
+    style = STYLES["weight noise"]
+    return Line2D(
+        [],
+        [],
+        marker=style.marker,
+        markersize=style.size,
+        color="#111111",
+        linestyle="none",
+        label=label,
+    )
 
 
 def _noise(ax: Axes, comparison: Comparison) -> None:

@@ -238,7 +238,7 @@ def _boltzmann_lines(
         measured = Populations.from_counts(exact, counts[k], ess=run.energy.ess[k])
         lines.append(
             occupation(
-                f"{run.beta[k] * per_site:+.2f}".replace("-", "−"),
+                f"b = {run.beta[k] * per_site:+.2f}".replace("-", "−"),
                 measured,
                 exact,
                 beta=float(run.beta[k]),

@@ -115,7 +115,7 @@ def plot_heat_capacity(ax: Axes, systems: Sequence[Drawn]) -> Axes:
             ax.annotate(
                 "no upper bound:\nends at β = 0",
                 (position_of(curve.b[hottest]), curve.heat_capacity.value[hottest]),
-                xytext=(16, 22),
+                xytext=(14, 62),
                 textcoords="offset points",
                 arrowprops={"arrowstyle": "-|>", "color": _INK},
                 color=_INK,
@@ -124,7 +124,7 @@ def plot_heat_capacity(ax: Axes, systems: Sequence[Drawn]) -> Axes:
     mark_temperature_axis(ax)
     ax.set_yscale("log")  # from one spin to a vocabulary; C = 0 at β = 0 and ±∞ is off the scale
     highest = max(np.max(curve.heat_capacity.value) for _, curve, _ in systems)
-    ax.set_ylim(0.01, 4.0 * highest)
+    ax.set_ylim(0.01, 6.0 * highest)
     ax.set_ylabel("heat capacity  C / k   per unit")
     return ax
 
@@ -165,7 +165,7 @@ def plot_effective_states(ax: Axes, systems: Sequence[Drawn]) -> Axes:
             curve.entropy.error / curve.log_states,
         )
     mark_temperature_axis(ax)
-    ax.set_ylim(-0.03, 1.08)
+    ax.set_ylim(-0.03, 1.12)
     ax.set_ylabel("effective states  ln W$_{eff}$ / ln W")
     return ax
 

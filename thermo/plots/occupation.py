@@ -50,18 +50,20 @@ def plot_occupation(ax: Axes, lines: Sequence[Occupation], key: str, *, label: b
             linestyle="none",
             zorder=3,
         )
-        if label and not abs(line.fitted_b) < 0.3:
+        if label and not abs(line.fitted_b) < 0.6:
             end = int(np.argmax(line.y))
+            left = line.u[end] < 0
             ax.annotate(
                 line.name,
                 (line.u[end], line.y[end]),
                 textcoords="offset points",
-                xytext=(0, 12),
-                ha="left" if line.u[end] < 0 else "right",
+                xytext=(-12 if left else 12, 0),
+                ha="right" if left else "left",
+                va="center",
                 color=color,
                 fontweight="bold",
             )
-    ax.margins(y=0.13)  # room for the names
+    ax.margins(x=0.26, y=0.08)  # room for the names
     ax.axhline(0.0, color="#8c8c8c", linewidth=1.2, zorder=0)
     ax.set_xlabel("energy  (E − U₀) / σ₀   per unit")
     ax.set_ylabel("occupation  ln(p/g) + ln Z   per unit")
