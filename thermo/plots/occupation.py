@@ -63,7 +63,7 @@ def plot_occupation(ax: Axes, lines: Sequence[Occupation], key: str, *, label: b
                 color=color,
                 fontweight="bold",
             )
-    ax.margins(x=0.26, y=0.08)  # room for the names
+    ax.margins(x=0.4, y=0.08)  # room for the names
     ax.axhline(0.0, color="#8c8c8c", linewidth=1.2, zorder=0)
     ax.set_xlabel("energy  (E − U₀) / σ₀   per unit")
     ax.set_ylabel("occupation  ln(p/g) + ln Z   per unit")

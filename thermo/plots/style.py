@@ -16,7 +16,7 @@ __all__ = ["STYLES", "SystemStyle", "color_of", "lecture_style"]
 # Blue and red differ for every kind of colour blindness; grey, not white, at β = 0, so that a
 # point there is seen on a white screen.
 _COLD_TO_HOT = LinearSegmentedColormap.from_list(
-    "cold_to_hot", ["#08306b", "#2171b5", "#8c8c8c", "#d7301f", "#7f0000"]
+    "cold_to_hot", ["#08306b", "#2171b5", "#8c8c8c", "#c4281b", "#7f0000"]
 )
 
 
