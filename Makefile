@@ -14,7 +14,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	  { echo "spinlogit needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 setup" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV) || \
 	  { echo "could not make a virtual environment with $(PYTHON) (on Debian: apt-get install python3-venv)" >&2; exit 2; }
-	$(PIP) --editable '.[llm,test]'
+	$(PIP) --editable '.[llm,test,docs]'
 	@touch $@
 
 demo: setup
@@ -32,11 +32,10 @@ lint: setup
 	$(BIN)/mypy
 
 docs: setup
-	$(PIP) --editable '.[llm,docs]'
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 bench: setup
-	$(PIP) --editable '.[llm,bench]'
+	$(PIP) --editable '.[llm,test,docs,bench]'
 	$(BIN)/python benchmarks/ising_speed.py
 
 clean:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from llm_bridge.compare import DEFAULT_SIGMAS, compare
+from llm_bridge.printable import printable
 from thermo.errors import SpinlogitError
 
 app = typer.Typer(
@@ -102,7 +105,10 @@ def compare_command(
         print()
     else:
         print(comparison.table())
-        print(f"\nwritten: {out / 'report.html'}, {out / 'compare.png'}, {out / 'compare.json'}")
+        files = ", ".join(
+            str(out / name) for name in ("report.html", "compare.png", "compare.json")
+        )
+        print(f"\nwritten: {printable(files)}")
 
 
 @app.command("train-demo-model")
@@ -144,15 +150,23 @@ def train_demo_model_command(
         json.dump(record, sys.stdout)
         print()
     else:
-        print(f"written: {out}")
+        print(f"written: {printable(str(out))}")
 
 
 def main() -> None:
     """Run the command line: a failure a user can mend is one line on stderr and status 2."""
+    # torch's threads otherwise spin while they wait, and where anything else runs on the machine
+    # they spin in its way: measured three times slower. Read when torch is first imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows no β shows \u03b2
     try:
         status = app(standalone_mode=False)
+        sys.stdout.flush()
     except SpinlogitError as error:
         _fail(str(error))
+    except (OSError, MemoryError) as error:  # a full disk, a name too long, too many sweeps
+        _fail(str(error) or "not enough memory.")
     except KeyboardInterrupt:
         print("\nspinlogit: interrupted", file=sys.stderr)
         sys.exit(130)
@@ -167,5 +181,5 @@ def main() -> None:
 
 
 def _fail(message: str) -> None:
-    print("spinlogit: " + " ".join(message.split()), file=sys.stderr)
+    print("spinlogit: " + printable(" ".join(message.split())), file=sys.stderr)
     sys.exit(2)

@@ -27,7 +27,15 @@ _GAUGES = ("logits", "log_probabilities")
 
 
 def is_masked(logits: ArrayLike) -> NDArray[np.bool_]:
-    """Where logits are masks rather than numbers, same shape: −inf or a dtype's lowest number.
+    """Where logits are masks rather than numbers: −inf or a dtype's lowest number.
+
+    Parameters
+    ----------
+    logits : array_like, any shape
+
+    Returns
+    -------
+    ndarray of bool, same shape
 
     Examples
     --------
@@ -96,6 +104,18 @@ def as_logits(
 
 def row_blocks(rows: int, columns: int, numbers: int = 1 << 20) -> Iterator[slice]:
     """Cut rows into blocks of about ``numbers`` entries, so that working copies stay small.
+
+    Parameters
+    ----------
+    rows, columns : int
+        Shape of the array.
+    numbers : int
+        Entries per block; a block has at least one row.
+
+    Yields
+    ------
+    slice
+        Of rows, in order.
 
     Examples
     --------
@@ -275,6 +295,13 @@ def record_logits(
     -----
     Texts longer than the context are read in overlapping windows
     (:meth:`llm_bridge.models.LanguageModel.logits`). N·V float32 are held in memory.
+
+    Examples
+    --------
+    >>> from llm_bridge.models import load_model
+    >>> record = record_logits(load_model("demo"), "for i in range(10):")
+    >>> record.logits.shape == (len(record), len(record.vocabulary))
+    True
     """
     if not isinstance(text, str) or not text:
         raise InvalidInputError("the text is empty; at least two tokens are needed.")

@@ -234,7 +234,9 @@ class QuenchedThermodynamics:
     r"""Quenched averages over contexts: the mean of ln Z, not the ln of the mean Z.
 
     Each context is one frozen realisation of disorder. The averages of ln Z and its derivatives
-    fit together as for one system: :math:`\overline S = \overline{\ln Z} + \beta \overline U`.
+    fit together as for one system:
+
+    .. math:: \langle S \rangle = \langle \ln Z \rangle + \beta \langle U \rangle
 
     Attributes
     ----------

@@ -88,7 +88,13 @@ class Thermodynamics:
 
 @dataclass(frozen=True, eq=False)
 class CanonicalState(Thermodynamics):
-    """:class:`Thermodynamics` of known levels, which can also say how the levels are populated."""
+    """:class:`Thermodynamics` of known levels, which can also say how the levels are populated.
+
+    Attributes
+    ----------
+    levels : EnergyLevels
+        What was summed over.
+    """
 
     levels: EnergyLevels
 

@@ -18,7 +18,13 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """Values with standard errors, shape (B,); an error of 0 means exact."""
+    """Values with standard errors.
+
+    Attributes
+    ----------
+    value, error : ndarray, shape (B,)
+        In one unit; an error of 0 means exact.
+    """
 
     value: FloatArray
     error: FloatArray

@@ -128,6 +128,16 @@ def chain(n: int, periodic: bool = True) -> Lattice:
     n : int
         At least 3 for a ring (with two sites the two bonds would join the same pair), else 2.
     periodic : bool
+        Whether opposite edges are joined (a ring, a torus).
+
+    Returns
+    -------
+    Lattice
+
+    Raises
+    ------
+    InvalidInputError
+        A size below the least, or not an integer.
 
     Examples
     --------
@@ -146,6 +156,16 @@ def square(L: int, periodic: bool = True) -> Lattice:
         At least 3 on the torus, 2 with open edges. L = 2 on the torus would give every pair two
         bonds and is refused; odd L on the torus is not bipartite.
     periodic : bool
+        Whether opposite edges are joined (a ring, a torus).
+
+    Returns
+    -------
+    Lattice
+
+    Raises
+    ------
+    InvalidInputError
+        A size below the least, or not an integer.
 
     Examples
     --------
@@ -164,6 +184,16 @@ def triangular(L: int, periodic: bool = True) -> Lattice:
         At least 3 on the torus, 2 with open edges. A ground state of the antiferromagnet with
         three equal sublattices fits the torus if L is a multiple of 3.
     periodic : bool
+        Whether opposite edges are joined (a ring, a torus).
+
+    Returns
+    -------
+    Lattice
+
+    Raises
+    ------
+    InvalidInputError
+        A size below the least, or not an integer.
 
     Examples
     --------
@@ -182,6 +212,16 @@ def honeycomb(L: int, periodic: bool = True) -> Lattice:
     L : int
         At least 2.
     periodic : bool
+        Whether opposite edges are joined (a ring, a torus).
+
+    Returns
+    -------
+    Lattice
+
+    Raises
+    ------
+    InvalidInputError
+        A size below the least, or not an integer.
 
     Examples
     --------
@@ -200,6 +240,16 @@ def cubic(L: int, periodic: bool = True) -> Lattice:
     L : int
         At least 3 on the torus, 2 with open faces (see `square`).
     periodic : bool
+        Whether opposite edges are joined (a ring, a torus).
+
+    Returns
+    -------
+    Lattice
+
+    Raises
+    ------
+    InvalidInputError
+        A size below the least, or not an integer.
 
     Examples
     --------

@@ -75,6 +75,15 @@ def sample_logits(
     A tensor shared under two names (tied embeddings) is selected if either name is, and gets one
     noise that acts in both places.
     Draw k depends on the seed and on k only, so more draws extend the same series.
+
+    Examples
+    --------
+    >>> from llm_bridge.models import load_model
+    >>> model = load_model("demo")
+    >>> ids = model.encode("for i in range(10):")
+    >>> noisy = sample_logits(model, ids, WeightNoise(0.05, where="head"), 2)
+    >>> noisy.shape == (2, len(ids), len(model.vocabulary))
+    True
     """
     import torch
 

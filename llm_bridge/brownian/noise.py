@@ -30,7 +30,17 @@ _PATTERNS = (
 
 
 def kind_of(parameter_name: str) -> str:
-    """Kind of a parameter by its name: one of `KINDS`, or ``"other"``.
+    """Kind of a parameter by its name.
+
+    Parameters
+    ----------
+    parameter_name : str
+        As in ``module.named_parameters()``.
+
+    Returns
+    -------
+    str
+        One of `KINDS`, or ``"other"``.
 
     Examples
     --------

@@ -16,7 +16,13 @@ Array = NDArray[np.float64]
 
 
 class JackknifeEstimate(NamedTuple):
-    """A derived value and its standard error, arrays of the shape that the function returns."""
+    """A derived value and its standard error.
+
+    Attributes
+    ----------
+    value, error : ndarray
+        Of the shape that the function returns; an error of 0 where all blocks agree.
+    """
 
     value: Array
     error: Array

@@ -34,6 +34,20 @@ def plot_arch(ax: Axes, systems: Sequence[Drawn], *, tangents: Sequence[float] =
     Returns
     -------
     Axes
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> from thermo.canonical import canonical
+    >>> from thermo.curves import exact_curve
+    >>> from thermo.levels import EnergyLevels
+    >>> levels = EnergyLevels([-1.0, 1.0])
+    >>> curve = exact_curve("paramagnet", canonical(levels, np.linspace(3, -3, 31)), unit="spin",
+    ...                     origin=0.0, scale=1.0, log_states=levels.log_states)
+    >>> ax = plot_arch(Figure().subplots(), [("paramagnet", curve, None)], tangents=[0.0])
+    >>> ax.get_ylabel()
+    'entropy  (S − S₀) / k   per unit'
     """
     for key, curve, exact in systems:
         line = exact if exact is not None else curve
@@ -89,6 +103,20 @@ def plot_heat_capacity(ax: Axes, systems: Sequence[Drawn]) -> Axes:
     Returns
     -------
     Axes
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> from thermo.canonical import canonical
+    >>> from thermo.curves import exact_curve
+    >>> from thermo.levels import EnergyLevels
+    >>> levels = EnergyLevels([-1.0, 1.0])
+    >>> curve = exact_curve("paramagnet", canonical(levels, np.linspace(3, -3, 31)), unit="spin",
+    ...                     origin=0.0, scale=1.0, log_states=levels.log_states)
+    >>> ax = plot_heat_capacity(Figure().subplots(), [("paramagnet", curve, None)])
+    >>> ax.get_ylabel()
+    'heat capacity  C / k   per unit'
     """
     for key, curve, exact in systems:
         line = exact if exact is not None else curve
@@ -142,6 +170,20 @@ def plot_effective_states(ax: Axes, systems: Sequence[Drawn]) -> Axes:
     Returns
     -------
     Axes
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> from thermo.canonical import canonical
+    >>> from thermo.curves import exact_curve
+    >>> from thermo.levels import EnergyLevels
+    >>> levels = EnergyLevels([-1.0, 1.0])
+    >>> curve = exact_curve("paramagnet", canonical(levels, np.linspace(3, -3, 31)), unit="spin",
+    ...                     origin=0.0, scale=1.0, log_states=levels.log_states)
+    >>> ax = plot_effective_states(Figure().subplots(), [("paramagnet", curve, None)])
+    >>> ax.get_ylabel()
+    'effective states  ln W$_{eff}$ / ln W'
     """
     for key, curve, exact in systems:
         line = exact if exact is not None else curve

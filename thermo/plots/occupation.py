@@ -28,6 +28,18 @@ def plot_occupation(ax: Axes, lines: Sequence[Occupation], key: str, *, label: b
     Returns
     -------
     Axes
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from thermo.levels import EnergyLevels
+    >>> from thermo.occupation import occupation
+    >>> from thermo.populations import Populations
+    >>> levels = EnergyLevels([-1.0, 1.0])
+    >>> line = occupation("inverted", Populations(levels, [0.2, 0.8]), levels, beta=float("nan"),
+    ...                   origin=0.0, scale=1.0)
+    >>> plot_occupation(Figure().subplots(), [line], "paramagnet").get_xlabel()
+    'energy  (E − U₀) / σ₀   per unit'
     """
     style = STYLES[key]
     for line in lines:

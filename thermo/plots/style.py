@@ -22,9 +22,19 @@ _COLD_TO_HOT = LinearSegmentedColormap.from_list(
 
 @dataclass(frozen=True)
 class SystemStyle:
-    """How one kind of system is drawn: colour is taken by β, so the shape tells systems apart."""
+    """How one kind of system is drawn: colour is taken by β, so the shape tells systems apart.
 
-    line: Any  # a matplotlib line style: a name or a dash pattern
+    Attributes
+    ----------
+    line
+        A matplotlib line style: a name or a dash pattern.
+    marker : str
+        A matplotlib marker.
+    size : float
+        Of the marker, in points.
+    """
+
+    line: Any
     marker: str
     size: float = 9.0
 
@@ -66,6 +76,11 @@ def lecture_style(scale: float = 1.0) -> AbstractContextManager[Any]:
     ----------
     scale : float
         1 for a picture about 10 inches wide.
+
+    Returns
+    -------
+    context manager
+        In force while a figure is made *and* drawn.
 
     Examples
     --------
