@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 # pip writes bytecode while it installs: the first `spinlogit` is then as quick as the second.
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: setup demo test test-slow lint docs bench clean
+.PHONY: setup demo test test-slow lint docs picture bench clean
 
 setup: $(VENV)/.ready
 
@@ -33,6 +33,12 @@ lint: setup
 
 docs: setup
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+# The picture of the README, made by the demo; 128 colours keep it small.
+picture: demo
+	$(BIN)/python -c "from PIL import Image; \
+	  Image.open('out/compare/compare.png').convert('RGB').quantize(128, dither=0) \
+	  .save('docs/_static/compare.png', optimize=True)"
 
 bench: setup
 	$(PIP) --editable '.[llm,test,docs,bench]'

@@ -6,6 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from llm_bridge.printable import printable
 from thermo.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_SIGMAS", "Comparison", "compare"]
 
-DEFAULT_SIGMAS = (0.03, 0.06, 0.1, 0.15, 0.2)
+DEFAULT_SIGMAS = (0.05, 0.1, 0.2, 0.3, 0.4)
 
 # Natural inverse temperatures at which exact curves and logits are evaluated: dense around 0,
 # reaching ±∞; ±1, where degrees of freedom are compared, is among them.
@@ -130,7 +132,7 @@ def compare(
     positions : int
         How many positions are averaged over (quenched), at least 2.
     sigmas : sequence of float
-        Strengths of weight noise relative to each tensor's rms, ≥ 0.
+        Strengths of weight noise relative to each tensor's rms, > 0; may be empty.
     draws : int
         Noise draws per σ, an even number ≥ 4 (antithetic pairs).
     lattice_size : int
@@ -167,6 +169,14 @@ def compare(
     ----------
     E. M. Purcell and R. V. Pound, Phys. Rev. 81, 279 (1951);
     N. F. Ramsey, Phys. Rev. 103, 20 (1956).
+
+    Examples
+    --------
+    A small one; with its defaults it takes up to a minute:
+
+    >>> small = compare(positions=40, sigmas=(), lattice_size=8, sweeps=1000)
+    >>> len(small.systems), small.settings["positions"]
+    (4, 40)
     """
     _check_settings(positions, sigmas, draws, lattice_size, sweeps, seed)
     if out is not None:
@@ -175,56 +185,55 @@ def compare(
         check_folder(Path(out))
     # Whatever a user may have got wrong is found before the first spin is flipped.
     record, network, ids = _read(model, logits, text, positions)
+    _check_spread(record)
 
     from llm_bridge.model_side import logit_system, noise_rows
     from llm_bridge.spin_side import ising, oscillator, paramagnet
 
     sigmas = tuple(sorted(float(s) for s in sigmas)) if network is not None else ()
-    clock = _Clock(4 + len(sigmas), progress)
-    spins = [paramagnet(B_GRID)]
-    spins.append(ising(lattice_size, B_GRID, sweeps=sweeps, seed=seed))
-    clock.tick("Ising lattice")
-    spins.append(oscillator(B_GRID))
-    name = f"model '{network.name}'" if network is not None else "saved logits"
-    tokens = logit_system(record, B_GRID, name)
-    clock.tick("logits over β")
-    rows: list[NoiseRow] = []
-    if network is not None:
-        rows = noise_rows(
-            network,
-            ids,
-            record,
-            scale=tokens.curve.scale,
-            sigmas=sigmas,
-            draws=draws,
-            seed=seed,
-            tick=lambda: clock.tick("weight noise"),
+    with closing(_Clock(4 + len(sigmas), progress)) as clock:
+        spins = [paramagnet(B_GRID)]
+        spins.append(ising(lattice_size, B_GRID, sweeps=sweeps, seed=seed))
+        clock.tick("Ising lattice")
+        spins.append(oscillator(B_GRID))
+        name = f"model '{printable(network.name)}'" if network is not None else "saved logits"
+        never_met = () if network is None else network.metadata.get("never_met_token_ids", ())
+        tokens = logit_system(record, B_GRID, name, never_met=len(never_met))
+        clock.tick("logits over β")
+        rows: list[NoiseRow] = []
+        if network is not None:
+            rows = noise_rows(
+                network,
+                ids,
+                record,
+                scale=tokens.curve.scale,
+                sigmas=sigmas,
+                draws=draws,
+                seed=seed,
+                tick=lambda: clock.tick("weight noise"),
+            )
+        comparison = Comparison(
+            systems=(*spins, tokens),
+            noise=tuple(rows),
+            no_noise_reason=_why_no_noise(network, sigmas),
+            settings={
+                "model": str(model) if logits is None else None,
+                "logits": None if logits is None else Path(logits).name,
+                "text": _name_of_text(text) if logits is None else None,
+                "positions": len(record),
+                "sigmas": list(sigmas),
+                "draws": draws,
+                "lattice_size": lattice_size,
+                "sweeps": sweeps,
+                "seed": seed,
+                "provenance": dict(record.provenance),
+            },
+            versions=_versions(),
+            seconds=clock.seconds,
         )
-    comparison = Comparison(
-        systems=(*spins, tokens),
-        noise=tuple(rows),
-        no_noise_reason=""
-        if network is not None
-        else "Weight noise needs the weights: saved logits have none.",
-        settings={
-            "model": str(model) if logits is None else None,
-            "logits": None if logits is None else Path(logits).name,
-            "text": "held-out text of the demo model" if text is None else Path(text).name,
-            "positions": len(record),
-            "sigmas": list(sigmas),
-            "draws": draws,
-            "lattice_size": lattice_size,
-            "sweeps": sweeps,
-            "seed": seed,
-            "provenance": dict(record.provenance),
-        },
-        versions=_versions(),
-        seconds=clock.seconds,
-    )
-    if out is not None:
-        comparison.save(out)
-    clock.tick("report")
-    clock.close()
+        if out is not None:
+            comparison.save(out)
+        clock.tick("report")
     return comparison
 
 
@@ -253,7 +262,7 @@ def _check_settings(
             "are frustrated at β < 0, and the exact curve beyond 64 takes too long)."
         )
     for sigma in sigmas:
-        if not (np.isfinite(sigma) and sigma > 0):
+        if not (isinstance(sigma, int | float | np.number) and 0 < sigma < np.inf):
             raise InvalidInputError(f"sigma = {sigma!r}; a finite number > 0 is accepted.")
 
 
@@ -278,6 +287,27 @@ def _read(
     network = load_model(model)
     record = record_logits(network, words, positions)
     return record, network, network.encode(words)[:positions]
+
+
+def _check_spread(record: LogitRecord) -> None:
+    """Equal logits everywhere have no energy scale, and nothing happens at any temperature."""
+    from llm_bridge.spectrum import natural_scale
+
+    if not natural_scale(record.logits, record.valid) > 0:
+        raise InvalidInputError(
+            f"at each of the {len(record)} positions all logits are equal; energies that differ "
+            "are needed."
+        )
+
+
+def _why_no_noise(network: LanguageModel | None, sigmas: Sequence[float]) -> str:
+    if network is None:
+        return "Weight noise needs the weights: saved logits have none."
+    return "" if len(sigmas) else "No weight noise was asked for."
+
+
+def _name_of_text(path: str | os.PathLike[str] | None) -> str:
+    return "held-out text of the demo model" if path is None else Path(path).name
 
 
 def _read_text(path: str | os.PathLike[str] | None) -> str:

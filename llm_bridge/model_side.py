@@ -63,7 +63,9 @@ class NoiseRow:
     occupation: Occupation
 
 
-def logit_system(record: LogitRecord, b_grid: FloatArray, name: str) -> System:
+def logit_system(
+    record: LogitRecord, b_grid: FloatArray, name: str, *, never_met: int = 0
+) -> System:
     """Logits at many positions as one quenched system over signed β.
 
     Parameters
@@ -74,6 +76,8 @@ def logit_system(record: LogitRecord, b_grid: FloatArray, name: str) -> System:
         Natural inverse temperatures, falling; the model's own β = 1 is added.
     name : str
         For titles.
+    never_met : int
+        How many tokens the model's training never showed, if that is known.
 
     Returns
     -------
@@ -128,6 +132,7 @@ def logit_system(record: LogitRecord, b_grid: FloatArray, name: str) -> System:
         details={
             "positions": average.positions,
             "vocabulary": int(record.valid.sum()),
+            "never_met_tokens": never_met,
             "native_b": scale,
             "sigma0_error": float(
                 average.energy_variance.error[np.argmin(np.abs(beta))] / (2 * scale)
@@ -194,7 +199,6 @@ def _noise_row(
     e = -clean[:, record.valid]
     mean = (p * e).sum(axis=1)
     variance = (p * e * e).sum(axis=1) - mean**2
-    entropy = -(p * log_mean).sum(axis=1)
     beta = float(effective.beta)
     state = thermodynamics(clean, beta, record.valid)
 
@@ -206,7 +210,8 @@ def _noise_row(
         sigma=sigma,
         effective=effective,
         energy=measured(mean, scale),
-        entropy=measured(entropy),
+        # with the bias of few draws taken off, as everywhere else
+        entropy=Measured(*map(np.asarray, (effective.entropy_mean, effective.entropy_mean_error))),
         heat_capacity=measured(beta**2 * variance),
         softmax_entropy=measured(state.entropy),
         occupation=_occupation(
@@ -256,14 +261,25 @@ def _occupation(
     ]
     centre = np.array([u[m].mean() for m in filled])
     line = -beta * scale * centre
+    position = np.nonzero(shown)[0]
+    mean, error = np.array([_mean_over_positions(off[m], position[m]) for m in filled]).T
     return Occupation(
         name=name,
         b=given * scale,
         u=centre,
-        y=line + np.array([off[m].mean() for m in filled]),
-        error=np.zeros(len(filled)),
+        y=line + mean,
+        error=np.zeros_like(error) if effective is None else error,  # softmax is exact
         fitted_b=beta * scale,
         fitted_error=float("nan") if effective is None else float(effective.stderr) * scale,
         residual=0.0 if effective is None else float(effective.residual_kl),
         spread=line + np.array([np.quantile(off[m], (0.1, 0.9)) for m in filled]).T,
     )
+
+
+def _mean_over_positions(values: FloatArray, position: NDArray[np.int64]) -> tuple[float, float]:
+    """Mean of all values, and its error if positions, not tokens, are independent of each other."""
+    mean = float(values.mean())
+    off = np.bincount(position, values - mean)[np.bincount(position) > 0]
+    if off.size < 2:
+        return mean, float("nan")
+    return mean, float(np.sqrt((off**2).sum() * off.size / (off.size - 1))) / values.size

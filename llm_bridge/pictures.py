@@ -190,9 +190,9 @@ def _arch(ax: Axes, comparison: Comparison) -> None:
 
 
 def _boltzmann_spins(ax: Axes, comparison: Comparison) -> None:
-    for system in comparison.systems:
-        if system.kind in ("paramagnet", "ising"):
-            plot_occupation(ax, system.occupations, system.kind, label=system.kind == "ising")
+    for system in comparison.systems[:-1]:
+        plot_occupation(ax, system.occupations, system.kind, label=system.kind == "ising")
+    ax.set_xlim(-2.7, 3.3)  # room for the names beside the lines
 
 
 def _boltzmann_tokens(ax: Axes, comparison: Comparison) -> None:
@@ -256,7 +256,7 @@ def _system_handles(comparison: Comparison) -> list:
 
 PANELS: dict[str, tuple[str, Callable[[Axes, Comparison], None]]] = {
     "arch": ("Entropy against energy: the slope is β", _arch),
-    "spins": ("Boltzmann plot, spins: slope −β", _boltzmann_spins),
+    "spins": ("Boltzmann plot: the slope is −β", _boltzmann_spins),
     "tokens": ("Boltzmann plot, tokens", _boltzmann_tokens),
     "heat_capacity": ("Heat capacity", _heat_capacity),
     "effective_states": ("Effective states", _effective_states),

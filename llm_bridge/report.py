@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from llm_bridge.errors import MissingExtraError
+from llm_bridge.printable import printable
 from llm_bridge.tables import tables
 from thermo.curves import Curve, Measured
 from thermo.errors import InvalidInputError
@@ -25,6 +27,7 @@ __all__ = ["SCHEMA", "check_folder", "document", "save", "to_json", "write_html"
 SCHEMA = "spinlogit.compare/1"
 
 _FILES = ("report.html", "compare.png", "compare.json")
+_SCRATCH = ".spinlogit-"
 
 
 def document(comparison: Comparison) -> dict[str, Any]:
@@ -106,8 +109,12 @@ def write_html(comparison: Comparison, path: Path) -> None:
             "w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False
         ) as part:
             part.write(html)
-        os.chmod(part.name, 0o644)  # temporary files are private; a report is to be shared
-        os.replace(part.name, path)
+        try:
+            os.chmod(part.name, 0o644)  # temporary files are private; a report is to be shared
+            os.replace(part.name, path)
+        except BaseException:
+            os.unlink(part.name)
+            raise
     except OSError as error:
         raise InvalidInputError(f"cannot write {path}: {error.strerror}.") from error
 
@@ -123,21 +130,37 @@ def check_folder(folder: Path) -> None:
     ------
     InvalidInputError
         Not a folder, not writable, or holding files that no comparison wrote.
+    MissingExtraError
+        jinja2, which writes the report, is not installed.
     """
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+    try:
+        import jinja2  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("jinja2", "reports") from error
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()) or folder.name == "..":
         raise InvalidInputError(f"{folder} is not a folder; name a new or an empty one with --out.")
     if folder.is_dir() and any(folder.iterdir()) and not _is_ours(folder):
         raise InvalidInputError(
             f"the folder {folder} holds files that no comparison wrote, and replacing it would "
             "lose them; name a new or an empty one with --out."
         )
+    if folder.is_dir() and folder.samefile(Path.cwd()):
+        raise InvalidInputError(
+            "the output folder is put in place as a whole, which the folder you are in cannot be; "
+            "name one inside it with --out."
+        )
     parent = folder.absolute().parent
     while not parent.exists():
         parent = parent.parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+    try:
+        # Permissions do not tell: disks are read-only or full, and /proc is no place for files.
+        with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=parent):
+            pass
+    except OSError as error:
         raise InvalidInputError(
-            f"cannot write to {parent}, where {folder} would be made; name another with --out."
-        )
+            f"cannot write to {parent}, where {folder} would be made ({error.strerror}); name "
+            "another with --out."
+        ) from error
 
 
 def save(comparison: Comparison, folder: Path) -> None:
@@ -161,7 +184,7 @@ def save(comparison: Comparison, folder: Path) -> None:
     folder = folder.absolute()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+        with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=folder.parent) as scratch:
             new = Path(scratch) / "new"
             (new / "panels").mkdir(parents=True)
             pictures = {name: panel_png(comparison, name) for name in PANELS}
@@ -177,20 +200,22 @@ def save(comparison: Comparison, folder: Path) -> None:
 
 def _exchange(new: Path, folder: Path, old: Path) -> None:
     """Put ``new`` in the place of ``folder``; if that fails, what was there comes back."""
-    had_one = folder.exists()
-    if had_one:
-        os.rename(folder, old)
     try:
+        if folder.exists():
+            os.rename(folder, old)
         os.rename(new, folder)
     except BaseException:
-        if had_one:
+        if old.exists() and not folder.exists():
             os.rename(old, folder)
         raise
 
 
 def _is_ours(folder: Path) -> bool:
-    names = {entry.name for entry in folder.iterdir()}
-    if not names <= {*_FILES, "panels"} or "compare.json" not in names:
+    from llm_bridge.pictures import PANELS
+
+    ours = {*_FILES, "panels", *(f"panels/{name}.png" for name in PANELS)}
+    names = {entry.relative_to(folder).as_posix() for entry in folder.rglob("*")}
+    if not names <= ours or "compare.json" not in names:
         return False
     try:
         with open(folder / "compare.json", encoding="utf-8") as file:
@@ -210,6 +235,7 @@ def _render(comparison: Comparison, pictures: dict[str, bytes] | None = None) ->
     environment = Environment(
         loader=PackageLoader("llm_bridge", "templates"),
         autoescape=True,  # names of models and files come from outside
+        finalize=lambda value: printable(value) if isinstance(value, str) else value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -265,6 +291,8 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, np.generic):
         return _plain(value.item())
+    if isinstance(value, str):  # a file name that is not UTF-8 holds lone surrogates
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, float) and not np.isfinite(value):
         return None if np.isnan(value) else ("inf" if value > 0 else "-inf")
     return value

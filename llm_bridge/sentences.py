@@ -11,6 +11,7 @@ from thermo.estimate.autocorrelation import rounded_to_error
 
 if TYPE_CHECKING:
     from llm_bridge.compare import Comparison
+    from llm_bridge.system import System
 
 __all__ = ["Sentences", "sentences"]
 
@@ -57,6 +58,8 @@ def _summary(comparison: Comparison) -> tuple[str, ...]:
     native = int(np.argmin(np.abs(curve.beta - 1.0)))
     tokens = float(np.exp(curve.entropy.value[native]))
     low, high = curve.spread["entropy"][:, native]
+    at = int(np.argmin(np.abs(curve.b + 10.0)))
+    hottest = float(np.exp(curve.entropy.value[at]))
     agreement = ising.details["agreement"]
     found = [
         "A two-level paramagnet, exactly: its entropy rises with energy until both levels are "
@@ -74,7 +77,8 @@ def _summary(comparison: Comparison) -> tuple[str, ...]:
         f"natural scale is σ₀ = {curve.scale:.3g} nats, so its own T = 1 lies at "
         f"βσ₀ = {curve.scale:.3g}: cold, with about {tokens:.0f} effective tokens (entropy "
         f"{low:.2f} to {high:.2f} nats between the 10 % most and least certain contexts). "
-        "At β < 0 the least likely tokens take over.",
+        f"At β < 0 the least likely tokens take over: {hottest:.0f} of them at βσ₀ = −10."
+        f"{_never_met(model)}",
     ]
     if comparison.noise:
         row = comparison.noise[-1]
@@ -92,6 +96,17 @@ def _summary(comparison: Comparison) -> tuple[str, ...]:
     else:
         found.append(comparison.no_noise_reason)
     return tuple(found)
+
+
+def _never_met(model: System) -> str:
+    """What the hot side of the demo model consists of."""
+    count = model.details.get("never_met_tokens")
+    if not count:
+        return ""
+    return (
+        f" Its tokenizer has {count} tokens that its training never showed; nothing ever told the "
+        "model how unlikely each of them is, so they form a crowd of nearly equal energy."
+    )
 
 
 def _carries_over(comparison: Comparison) -> tuple[tuple[str, str], ...]:
@@ -186,7 +201,8 @@ def _captions() -> dict[str, str]:
         "spins": "How occupied a state is against its energy. Lines fall at T > 0, are level at "
         "β = 0 and rise at T < 0 (population inversion); the slope is −β. Circles: the two levels "
         "of the paramagnet. Squares: sampled energies of the Ising lattice divided by the exact "
-        "number of states, with the β fitted to them.",
+        "number of states, with the β fitted to them. Triangles: the lowest levels of the "
+        "oscillator, which has lines for β > 0 only.",
         "tokens": "The same plot for tokens; each context's own ln Z is added, so that all "
         "contexts share one line. Diamonds: softmax at T = ±1 against the logits it was made "
         "from, straight by construction and no evidence of anything. Stars: the mean over draws "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -186,7 +187,7 @@ def oscillator(b_grid: FloatArray) -> System:
         "oscillator",
         state,
         unit="oscillator",
-        origin=float(model.thermodynamics(np.inf).internal_energy) + 1.0,
+        origin=1.0,  # the middle of its two lowest levels, U₀ of the paramagnet
         scale=1.0,
         log_states=np.inf,
         ends=reason,
@@ -205,7 +206,16 @@ def oscillator(b_grid: FloatArray) -> System:
             ),
             learning=_NO_WEIGHTS,
         ),
+        occupations=tuple(_lowest_levels(model, b) for b in _BOLTZMANN_B if b > 0),
     )
+
+
+def _lowest_levels(model: Oscillator, b: float, shown: int = 3) -> Occupation:
+    """The oscillator's lowest levels in a Boltzmann plot; there is no line for β ≤ 0."""
+    levels = model.levels(400)
+    exact = Populations(levels, canonical(levels, b).populations().probabilities)
+    line = occupation(f"b = {b:+g}", exact, levels, beta=b, origin=1.0, scale=1.0, bins=len(levels))
+    return replace(line, u=line.u[:shown], y=line.y[:shown], error=line.error[:shown])
 
 
 def _joined_histograms(

@@ -113,9 +113,8 @@ def _systems(comparison: Comparison) -> Table:
         rows.append(
             (
                 curve.name,
-                _number(curve.scale),
+                _number(curve.scale, system.details.get("sigma0_error", 0.0)),
                 _number(curve.log_states),
-                _at(curve.energy, curve, 1.0),
                 _at(curve.entropy, curve, 1.0),
                 _at(curve.entropy, curve, -1.0),
                 _peak(curve, 1.0),
@@ -124,12 +123,11 @@ def _systems(comparison: Comparison) -> Table:
         )
     remarks = [f"{s.curve.name}: {s.curve.ends}" for s in comparison.systems if s.curve.ends]
     return Table(
-        "Side by side, per spin, oscillator or position: b = βσ₀, u = (U − U₀)/σ₀, S and C in k",
+        "Side by side, per spin, oscillator or position: b = βσ₀, S and C in units of k",
         (
             "system",
             "σ₀",
             "S₀",
-            "u at b=+1",
             "S at b=+1",
             "S at b=−1",
             "C max, cold",
