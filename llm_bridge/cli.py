@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from llm_bridge.compare import DEFAULT_SIGMAS, compare
+from llm_bridge.compare import compare
 from llm_bridge.printable import printable
 from thermo.errors import SpinlogitError
 
@@ -62,13 +63,18 @@ def compare_command(
         Path | None, typer.Option("--text", help="UTF-8 file for the model to read.")
     ] = None,
     positions: Annotated[
-        int, typer.Option("--positions", help="Positions of text to average over.")
-    ] = 768,
+        int | None,
+        typer.Option(
+            "--positions",
+            help="Positions to average over.  [default: 768, or all of saved logits]",
+        ),
+    ] = None,
     sigma: Annotated[
         list[float] | None,
         typer.Option(
             "--sigma",
-            help="Weight noise relative to each tensor's rms; may be given several times.",
+            help="Weight noise relative to each tensor's rms; may be given several times.  "
+            "[default: 0.05 0.1 0.2 0.3 0.4]",
         ),
     ] = None,
     draws: Annotated[int, typer.Option("--draws", help="Noise draws at each sigma (even).")] = 16,
@@ -93,7 +99,7 @@ def compare_command(
         logits=logits,
         text=text,
         positions=positions,
-        sigmas=tuple(sigma) if sigma else DEFAULT_SIGMAS,
+        sigmas=tuple(sigma) if sigma else None,
         draws=draws,
         sweeps=sweeps,
         seed=seed,
@@ -160,6 +166,7 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows no β shows \u03b2
+    warnings.showwarning = _show_warning
     try:
         status = app(standalone_mode=False)
         sys.stdout.flush()
@@ -178,6 +185,10 @@ def main() -> None:
             _fail(f"{error.format_message()} (see 'spinlogit --help')")
         app(["--help"])
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print("spinlogit: warning: " + printable(" ".join(str(message).split())), file=sys.stderr)
 
 
 def _fail(message: str) -> None:

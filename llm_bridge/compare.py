@@ -7,7 +7,7 @@ import platform
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_SIGMAS", "Comparison", "compare"]
 
+DEFAULT_POSITIONS = 768
 DEFAULT_SIGMAS = (0.05, 0.1, 0.2, 0.3, 0.4)
 
 # Natural inverse temperatures at which exact curves and logits are evaluated: dense around 0,
@@ -105,8 +106,8 @@ def compare(
     model: str | os.PathLike[str] = "demo",
     logits: str | os.PathLike[str] | None = None,
     text: str | os.PathLike[str] | None = None,
-    positions: int = 768,
-    sigmas: Sequence[float] = DEFAULT_SIGMAS,
+    positions: int | None = None,
+    sigmas: Sequence[float] | None = None,
     draws: int = 16,
     lattice_size: int = 32,
     sweeps: int = 20_000,
@@ -129,10 +130,12 @@ def compare(
         and no rows with weight noise.
     text : path, optional
         A UTF-8 text file for the model to read. Default: text held out from the demo model.
-    positions : int
-        How many positions are averaged over (quenched), at least 2.
-    sigmas : sequence of float
-        Strengths of weight noise relative to each tensor's rms, > 0; may be empty.
+    positions : int, optional
+        How many positions are averaged over (quenched), at least 2. Default: 768 of a text, all
+        of a saved record.
+    sigmas : sequence of float, optional
+        Strengths of weight noise relative to each tensor's rms, above 0 and at most 10; may be
+        empty. Default: ``DEFAULT_SIGMAS``; none for saved logits, which have no weights.
     draws : int
         Noise draws per σ, an even number ≥ 4 (antithetic pairs).
     lattice_size : int
@@ -178,19 +181,21 @@ def compare(
     >>> len(small.systems), small.settings["positions"]
     (4, 40)
     """
+    if sigmas is None:
+        sigmas = DEFAULT_SIGMAS if logits is None else ()
     _check_settings(positions, sigmas, draws, lattice_size, sweeps, seed)
     if out is not None:
         from llm_bridge.report import check_folder
 
         check_folder(Path(out))
     # Whatever a user may have got wrong is found before the first spin is flipped.
-    record, network, ids = _read(model, logits, text, positions)
+    record, network, ids = _read(model, logits, text, positions, sigmas)
     _check_spread(record)
 
     from llm_bridge.model_side import logit_system, noise_rows
     from llm_bridge.spin_side import ising, oscillator, paramagnet
 
-    sigmas = tuple(sorted(float(s) for s in sigmas)) if network is not None else ()
+    sigmas = tuple(sorted(float(s) for s in sigmas))
     with closing(_Clock(4 + len(sigmas), progress)) as clock:
         spins = [paramagnet(B_GRID)]
         spins.append(ising(lattice_size, B_GRID, sweeps=sweeps, seed=seed))
@@ -222,7 +227,7 @@ def compare(
                 "text": _name_of_text(text) if logits is None else None,
                 "positions": len(record),
                 "sigmas": list(sigmas),
-                "draws": draws,
+                "draws": draws if sigmas else None,
                 "lattice_size": lattice_size,
                 "sweeps": sweeps,
                 "seed": seed,
@@ -238,7 +243,7 @@ def compare(
 
 
 def _check_settings(
-    positions: int,
+    positions: int | None,
     sigmas: Sequence[float],
     draws: int,
     lattice_size: int,
@@ -246,7 +251,7 @@ def _check_settings(
     seed: int,
 ) -> None:
     for name, value, least in (
-        ("positions", positions, 2),
+        ("positions", 2 if positions is None else positions, 2),
         ("draws", draws, 4),
         ("lattice size", lattice_size, 4),
         ("sweeps", sweeps, 1000),
@@ -256,21 +261,25 @@ def _check_settings(
             raise InvalidInputError(f"{name} = {value!r}; an integer ≥ {least} is accepted.")
     if draws % 2:
         raise InvalidInputError(f"draws = {draws}; an even number is accepted (mirrored pairs).")
-    if lattice_size % 2 or lattice_size > 64:
+    if lattice_size % 2 or lattice_size > 32:
         raise InvalidInputError(
-            f"lattice size = {lattice_size}; an even number from 4 to 64 is accepted (odd rings "
-            "are frustrated at β < 0, and the exact curve beyond 64 takes too long)."
+            f"lattice size = {lattice_size}; an even number from 4 to 32 is accepted (odd rings "
+            "are frustrated at β < 0; beyond 32 the sampled β lie too far apart to be joined)."
         )
     for sigma in sigmas:
-        if not (isinstance(sigma, int | float | np.number) and 0 < sigma < np.inf):
-            raise InvalidInputError(f"sigma = {sigma!r}; a finite number > 0 is accepted.")
+        if not (isinstance(sigma, int | float | np.number) and 0 < sigma <= 10):
+            raise InvalidInputError(
+                f"sigma = {sigma!r}; a number above 0 and at most 10 is accepted (at 10 the noise "
+                "is ten times the weights)."
+            )
 
 
 def _read(
     model: str | os.PathLike[str],
     logits: str | os.PathLike[str] | None,
     text: str | os.PathLike[str] | None,
-    positions: int,
+    positions: int | None,
+    sigmas: Sequence[float],
 ) -> tuple[LogitRecord, LanguageModel | None, np.ndarray]:
     """The clean logits, and the model with what it read if there is one."""
     from llm_bridge.logits import LogitRecord, record_logits
@@ -279,10 +288,22 @@ def _read(
     if logits is not None:
         if text is not None or str(model) != "demo":
             raise InvalidInputError("--logits takes the place of --model and --text: give one.")
+        if sigmas:
+            raise InvalidInputError(
+                "--logits and --sigma: weight noise needs a model's weights; saved logits have "
+                "none. Leave --sigma out, or give --model."
+            )
         record = LogitRecord.load(logits)
-        if len(record) < 2:
-            raise InvalidInputError(f"{logits} holds 1 position; at least 2 are needed.")
-        return record, None, np.zeros(0, dtype=np.int64)
+        wanted = max(2, len(record)) if positions is None else int(positions)
+        if len(record) < wanted:
+            raise InvalidInputError(
+                f"{logits} holds {len(record)} position(s); at least {wanted} are needed."
+            )
+        shorter = replace(
+            record, logits=record.logits[:wanted], token_ids=record.token_ids[:wanted]
+        )
+        return shorter, None, np.zeros(0, dtype=np.int64)
+    positions = DEFAULT_POSITIONS if positions is None else int(positions)
     words = _read_text(text)
     network = load_model(model)
     record = record_logits(network, words, positions)

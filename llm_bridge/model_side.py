@@ -21,14 +21,16 @@ from llm_bridge.spectrum import (
     thermodynamics,
 )
 from llm_bridge.system import Freedom, System, freedom_rows
+from llm_bridge.token_occupation import token_occupation
 from thermo.curves import Curve, Measured
+from thermo.estimate.jackknife import jackknife
 from thermo.occupation import Occupation
 
 __all__ = ["NoiseRow", "logit_system", "noise_rows"]
 
 FloatArray = NDArray[np.float64]
 
-_BINS = 14
+_DRAW_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,8 @@ class NoiseRow:
         The softmax temperature closest to the mean distribution, its error, what it leaves
         unexplained, and how much the draws disagree.
     energy, entropy, heat_capacity : Measured
-        Of the mean distribution, scalars: u, H in nats, and β_eff² Var(E) under it.
+        Of the mean distribution, scalars: u, H in nats, and β_eff² Var(E) under it. Errors are
+        over draws and over the text, in quadrature.
     softmax_entropy : Measured
         Entropy of the clean model decoded by plain softmax at the fitted temperature. It is the
         larger one by exactly the residual: of all distributions with this mean energy the
@@ -109,7 +112,9 @@ def logit_system(
     )
     # Softmax of these very logits: straight by construction, drawn for the eye to compare with.
     lines = [
-        _occupation(f"T = {1 / b:+g}".replace("-", "−"), logits, b * logits, b, scale, given=b)
+        token_occupation(
+            f"T = {1 / b:+g}".replace("-", "−"), logits, b * logits, beta=b, scale=scale, given=b
+        )
         for b in (1.0, -1.0)
     ]
     return System(
@@ -154,6 +159,9 @@ def noise_rows(
 ) -> list[NoiseRow]:
     """Mean distribution, disagreement and fitted temperature at several noise strengths.
 
+    All draws of one σ are held at once; with a large vocabulary only as many positions are read
+    as fit into 1 GiB then (``effective.positions`` says how many).
+
     Parameters
     ----------
     model : LanguageModel
@@ -167,6 +175,7 @@ def noise_rows(
     draws : int
         Even: the draws are antithetic pairs.
     seed : int
+        The same for every σ: rows differ by the size of the noise only, and are correlated.
     tick : callable
         Called once after each σ.
 
@@ -174,13 +183,16 @@ def noise_rows(
     -------
     list of NoiseRow
     """
-    clean = centred(record.logits, record.valid)
+    fitting = max(2, _DRAW_BYTES // (4 * draws * record.logits.shape[1]))
+    logits = record.logits
+    if fitting < len(ids):
+        ids = ids[:fitting]
+        logits = model.logits(ids)  # anew: near its end a shorter text is read in other windows
     rows = []
     for sigma in sigmas:
-        noise = WeightNoise(sigma, seed=seed)
-        noisy = sample_logits(model, ids, noise, draws)
-        effective = effective_temperature(record.logits, noisy, record.valid)
-        rows.append(_noise_row(sigma, clean, noisy, effective, record, scale))
+        noisy = sample_logits(model, ids, WeightNoise(sigma, seed=seed), draws)
+        effective = effective_temperature(logits, noisy, record.valid)
+        rows.append(_noise_row(sigma, logits, noisy, effective, record.valid, scale))
         del noisy  # one σ in memory at a time
         tick()
     return rows
@@ -188,98 +200,68 @@ def noise_rows(
 
 def _noise_row(
     sigma: float,
-    clean: FloatArray,
+    logits: NDArray[np.float32],
     noisy: NDArray[np.floating],
     effective: EffectiveTemperature,
-    record: LogitRecord,
+    valid: NDArray[np.bool_],
     scale: float,
 ) -> NoiseRow:
-    log_mean = _log_mean_distribution(noisy, record.valid)
-    p = np.exp(log_mean)
-    e = -clean[:, record.valid]
-    mean = (p * e).sum(axis=1)
-    variance = (p * e * e).sum(axis=1) - mean**2
+    clean = centred(logits, valid)[:, valid]
+    log_mean, first, second = _mixture(noisy, valid, -clean)
     beta = float(effective.beta)
-    state = thermodynamics(clean, beta, record.valid)
+    state = thermodynamics(clean, beta)
+    stiffness = float(state.energy_variance.mean())
+    reached = float(first.mean())
 
-    def measured(values: FloatArray, unit: float = 1.0) -> Measured:
-        found = position_mean(values)
-        return Measured(found.mean, found.error).per(unit)
+    def over_draws(energy: FloatArray, square: FloatArray) -> FloatArray:
+        """u and C from mean energies and squares (N,) of some of the draws; β follows U."""
+        fitted = beta - (energy.mean() - reached) / stiffness
+        return np.array([energy.mean() / scale, fitted**2 * (square - energy**2).mean()])
 
+    pairs = (x.reshape(-1, 2, x.shape[1]).mean(axis=1) for x in (first, second))
+    (u, capacity), draw_error = jackknife(over_draws, *pairs)
+    mean = first.mean(axis=0)
+    text_error = [
+        position_mean(mean / scale).error,
+        position_mean(beta**2 * (second.mean(axis=0) - mean**2)).error,
+    ]
+    u_error, capacity_error = np.hypot(draw_error, text_error)
+    softmax = position_mean(state.entropy)
     return NoiseRow(
         sigma=sigma,
         effective=effective,
-        energy=measured(mean, scale),
+        energy=Measured(u, u_error),
         # with the bias of few draws taken off, as everywhere else
         entropy=Measured(*map(np.asarray, (effective.entropy_mean, effective.entropy_mean_error))),
-        heat_capacity=measured(beta**2 * variance),
-        softmax_entropy=measured(state.entropy),
-        occupation=_occupation(
-            f"σ = {sigma:g}", clean[:, record.valid], log_mean, beta, scale, effective=effective
+        heat_capacity=Measured(capacity, capacity_error),
+        softmax_entropy=Measured(softmax.mean, softmax.error),
+        occupation=token_occupation(
+            f"σ = {sigma:g}",
+            clean,
+            log_mean,
+            beta=beta,
+            scale=scale,
+            stderr=float(effective.stderr),
+            residual=float(effective.residual_kl),
         ),
     )
 
 
-def _log_mean_distribution(noisy: NDArray[np.floating], valid: NDArray[np.bool_]) -> FloatArray:
-    """ln of the mean over draws of softmax(noisy), shape (N, valid tokens)."""
-    total = None
-    for draw in noisy:
-        z = draw[:, valid].astype(np.float64)
+def _mixture(
+    noisy: NDArray[np.floating], valid: NDArray[np.bool_], energies: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """ln p̄, (N, V), of the mean over draws; ⟨E⟩ and ⟨E²⟩ of each draw, (draws, N)."""
+    open_tokens = np.isfinite(energies)
+    e = np.where(open_tokens, energies, 0.0)
+    total = np.full(e.shape, -np.inf)
+    first, second = (np.empty(noisy.shape[:2]) for _ in range(2))
+    for k, draw in enumerate(noisy):
+        z = np.where(open_tokens, draw[:, valid], -np.inf).astype(np.float64)
         z -= z.max(axis=1, keepdims=True)
-        z -= np.log(np.exp(z).sum(axis=1, keepdims=True))
-        total = z if total is None else np.logaddexp(total, z, out=total)
-    assert total is not None
-    return total - np.log(len(noisy))
-
-
-def _occupation(
-    name: str,
-    clean: FloatArray,
-    log_p: FloatArray,
-    beta: float,
-    scale: float,
-    *,
-    given: float = float("nan"),
-    effective: EffectiveTemperature | None = None,
-) -> Occupation:
-    """A Boltzmann line over all positions: ln p + ln Z_t(β) against energy, in bins of energy.
-
-    Each position has its own ln Z; with it added, canonical populations of every position lie on
-    one line through the origin. Masked tokens, −inf in ``clean``, take no part.
-    """
-    shown = np.isfinite(clean)
-    log_p = np.where(shown, log_p, -np.inf)
-    log_p -= np.logaddexp.reduce(log_p, axis=1, keepdims=True)
-    log_z = np.logaddexp.reduce(beta * clean, axis=1, keepdims=True, initial=-np.inf, where=shown)
-    u = -clean[shown] / scale
-    off = (log_p + log_z)[shown] + beta * scale * u  # distance from the canonical line
-    edges = np.linspace(u.min(), u.max(), _BINS + 1)
-    index = np.clip(np.digitize(u, edges) - 1, 0, _BINS - 1)
-    least = max(1, min(20, u.size // 100))  # a handful of tokens has no quantiles
-    filled = [
-        members for k in range(_BINS) if (members := np.flatnonzero(index == k)).size >= least
-    ]
-    centre = np.array([u[m].mean() for m in filled])
-    line = -beta * scale * centre
-    position = np.nonzero(shown)[0]
-    mean, error = np.array([_mean_over_positions(off[m], position[m]) for m in filled]).T
-    return Occupation(
-        name=name,
-        b=given * scale,
-        u=centre,
-        y=line + mean,
-        error=np.zeros_like(error) if effective is None else error,  # softmax is exact
-        fitted_b=beta * scale,
-        fitted_error=float("nan") if effective is None else float(effective.stderr) * scale,
-        residual=0.0 if effective is None else float(effective.residual_kl),
-        spread=line + np.array([np.quantile(off[m], (0.1, 0.9)) for m in filled]).T,
-    )
-
-
-def _mean_over_positions(values: FloatArray, position: NDArray[np.int64]) -> tuple[float, float]:
-    """Mean of all values, and its error if positions, not tokens, are independent of each other."""
-    mean = float(values.mean())
-    off = np.bincount(position, values - mean)[np.bincount(position) > 0]
-    if off.size < 2:
-        return mean, float("nan")
-    return mean, float(np.sqrt((off**2).sum() * off.size / (off.size - 1))) / values.size
+        p = np.exp(z)
+        norm = p.sum(axis=1, keepdims=True)
+        p /= norm
+        first[k] = np.einsum("tv,tv->t", p, e)
+        second[k] = np.einsum("tv,tv,tv->t", p, e, e)
+        np.logaddexp(total, z - np.log(norm), out=total)
+    return total - np.log(len(noisy)), first, second

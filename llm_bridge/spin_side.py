@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from llm_bridge.system import Freedom, System, freedom_rows
 from thermo import lattice
 from thermo.canonical import CanonicalState, canonical
 from thermo.curves import Curve, Measured, exact_curve, natural_scale
-from thermo.errors import UnboundedSpectrumError
+from thermo.errors import EquilibrationWarning, UnboundedSpectrumError
 from thermo.estimate.reweighting import energy_counts, multi_histogram
 from thermo.exact.density_of_states import ising_torus
 from thermo.freedom import kinetic_dof
@@ -116,16 +117,20 @@ def ising(size: int, b_grid: FloatArray, *, sweeps: int, seed: int) -> System:
     sites = size * size
     exact = ising_torus(size)
     origin, scale = natural_scale(exact)
-    run = simulate(
-        Ising(lattice.square(size)),
-        SAMPLED_BETA,
-        sweeps,
-        burn_in=max(1000, sweeps // 4),
-        replicas=_REPLICAS,
-        update="heat_bath",
-        seed=seed,
-        measure_every=_MEASURE_EVERY,
-    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", EquilibrationWarning)
+        run = simulate(
+            Ising(lattice.square(size)),
+            SAMPLED_BETA,
+            sweeps,
+            burn_in=max(1000, sweeps // 4),
+            replicas=_REPLICAS,
+            update="heat_bath",
+            seed=seed,
+            measure_every=_MEASURE_EVERY,
+        )
+    for warning in caught:  # to be seen, and kept with the numbers
+        warnings.warn(warning.message, stacklevel=2)
     counts = energy_counts(run.energy_series, exact.energies)
     joined = _joined_histograms(run, counts, exact.energies, sites)
     per_site = scale / np.sqrt(sites)
@@ -158,7 +163,10 @@ def ising(size: int, b_grid: FloatArray, *, sweeps: int, seed: int) -> System:
             log_states=exact.log_states,
         ),
         occupations=tuple(_boltzmann_lines(run, counts.sum(axis=0), exact, origin, scale)),
-        details={"agreement": _agreement(run, joined, exact_here)},
+        details={
+            "agreement": _agreement(run, joined, exact_here),
+            "warnings": [str(warning.message) for warning in caught],
+        },
     )
 
 

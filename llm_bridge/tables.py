@@ -184,8 +184,14 @@ def _noise(comparison: Comparison) -> Table:
         tuple(rows),
         "Residual KL: what no temperature explains. Disagreement: mutual information between the "
         "token and the noise draw. Softmax at any T > 0 has neither, and never changes the most "
-        "likely token.",
+        f"likely token.{_fewer_positions(comparison)}",
     )
+
+
+def _fewer_positions(comparison: Comparison) -> str:
+    read = comparison.noise[0].effective.positions
+    whole = comparison.model_system.details["positions"]
+    return "" if read == whole else f" Read at the first {read} of {whole} positions (memory)."
 
 
 def _clean_row(comparison: Comparison) -> tuple[str, ...]:

@@ -29,7 +29,6 @@ REFERENCE = re.findall(
 # Modules that have no page: what they hold is for the project's own use, or shown elsewhere.
 INTERNAL = {
     "thermo.arguments",
-    "thermo.real_numbers",
     "thermo.kernels",
     "thermo.run.chains",
     "thermo.sampling.lane_batch",

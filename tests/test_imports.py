@@ -45,7 +45,7 @@ ORDER = (
         "llm_bridge.sequences",
         "llm_bridge.brownian",
     ),
-    ("llm_bridge.system",),
+    ("llm_bridge.system", "llm_bridge.token_occupation"),
     ("llm_bridge.spin_side", "llm_bridge.model_side"),
     # How a comparison is shown: these take a Comparison, and it opens them when asked to be shown.
     ("llm_bridge.sentences", "llm_bridge.tables", "llm_bridge.pictures"),

@@ -17,7 +17,7 @@ from scipy.special import log_softmax
 
 import llm_bridge
 from llm_bridge.brownian import effective_temperature
-from llm_bridge.compare import B_GRID, DEFAULT_SIGMAS, Comparison, compare
+from llm_bridge.compare import B_GRID, DEFAULT_POSITIONS, DEFAULT_SIGMAS, Comparison, compare
 from llm_bridge.errors import ModelNotFoundError, RecordFileError, TextTooShortError
 from llm_bridge.logits import LogitRecord, record_logits
 from llm_bridge.model_side import noise_rows
@@ -105,7 +105,7 @@ def test_defaults_are_those_of_the_issue() -> None:
     import inspect
 
     defaults = {k: p.default for k, p in inspect.signature(compare).parameters.items()}
-    assert defaults["positions"] >= 500
+    assert DEFAULT_POSITIONS >= 500
     assert defaults["lattice_size"] == 32
     assert len(DEFAULT_SIGMAS) >= 3
     assert min(DEFAULT_SIGMAS) > 0
@@ -680,7 +680,7 @@ def test_unusual_logits(tmp_path: Path, kind: str) -> None:
         ({"sweeps": 0}, "sweeps = 0"),
         ({"seed": -1}, "seed = -1; an integer ≥ 0"),
         ({"seed": 0.5}, "seed = 0.5"),
-        ({"sigmas": (-0.1,)}, "sigma = -0.1; a finite number > 0"),
+        ({"sigmas": (-0.1,)}, "sigma = -0.1; a number above 0 and at most 10"),
         ({"sigmas": (0.0,)}, "sigma = 0.0"),
         ({"sigmas": (0.1, math.nan)}, "sigma = nan"),
         ({"sigmas": (math.inf,)}, "sigma = inf"),
@@ -742,3 +742,36 @@ def test_no_tautology_slips_through(
     """Nothing the comparison fits is fitted against itself."""
     compare(model=model_folder, text=text_file, seed=1, **SMALL | {"lattice_size": 4})
     assert not [w for w in recwarn if issubclass(w.category, TautologyWarning)]
+
+
+def test_a_saved_record_may_be_shortened_but_takes_no_weight_noise(
+    record: LogitRecord, tmp_path: Path
+) -> None:
+    record.save(tmp_path / "record.npz")
+    small = {"lattice_size": 4, "sweeps": 1000}
+    found = compare(logits=tmp_path / "record.npz", positions=5, **small)
+    assert found.settings["positions"] == 5
+    assert found.noise == ()
+    with pytest.raises(InvalidInputError, match="saved logits have none"):
+        compare(logits=tmp_path / "record.npz", sigmas=(0.1,), **small)
+    with pytest.raises(InvalidInputError, match="at least 100000 are needed"):
+        compare(logits=tmp_path / "record.npz", positions=100_000, **small)
+
+
+def test_noise_reads_only_as_many_positions_as_fit(
+    model_folder: Path, record: LogitRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clean and noisy logits come from the same, shorter text: at tiny σ they agree."""
+    from llm_bridge import model_side
+    from llm_bridge.models import load_model
+
+    model = load_model(model_folder)
+    ids = model.encode("The temperature of a system says how its entropy grows. " * 8)[:90]
+    clean = LogitRecord(model.logits(ids), ids, model.valid)
+    monkeypatch.setattr(model_side, "_DRAW_BYTES", 4 * 4 * clean.logits.shape[1] * 70)
+    (row,) = model_side.noise_rows(
+        model, ids, clean, scale=1.0, sigmas=(1e-5,), draws=4, seed=0, tick=lambda: None
+    )
+    assert row.effective.positions == 70
+    assert row.effective.residual_kl < 1e-6
+    assert row.effective.top1_flips == 0
