@@ -22,7 +22,7 @@ from llm_bridge.logits import LogitRecord
 SPINLOGIT = Path(sys.executable).with_name("spinlogit")
 COMMANDS = sorted(get_command(app).commands)  # type: ignore[attr-defined]
 Capture = pytest.CaptureFixture[str]
-QUICK = ("--sweeps", "1000", "--draws", "4", "--sigma", "0.1")
+QUICK = ("--sweeps", "1000", "--draws", "4")
 
 
 def run(*arguments: object, cwd: Path, **options: object) -> subprocess.CompletedProcess[str]:
@@ -141,6 +141,7 @@ BAD = [
     (["--logits", "text.safetensors"], "cannot be read"),
     (["--logits", "a" * 300 + ".npz"], "File name too long"),
     (["--logits", "good.npz", "--text", "good.txt"], "give one"),
+    (["--logits", "good.npz", "--sigma", "0.1"], "saved logits have none"),
     (["--logits", "good.npz", "--model", "no_model"], "give one"),
     # numbers
     (["--sigma", "-0.1"], "sigma = -0.1"),
@@ -437,7 +438,7 @@ def test_a_model_and_a_text_with_hostile_names_replace_the_earlier_result(
     (place / f"{name}.txt").write_text("\x1b[0m<b>\u202e" + text, encoding="utf-8")
     done = run(
         "compare", "--model", name, "--text", f"{name}.txt", "--positions", 20, *QUICK,
-        "--out", "o/x", cwd=place,
+        "--sigma", "0.1", "--out", "o/x", cwd=place,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert sane(done.stdout)
