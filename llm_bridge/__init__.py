@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,11 @@ if not hasattr(thermo, "EnergyLevels"):
         "that name (the chemistry package on PyPI). Uninstall both ('pip uninstall thermo "
         "spinlogit') and install each in an environment of its own."
     )
+
+# torch's threads otherwise spin while they wait for each other, in the way of everything else on
+# the machine and, on few cores, of themselves: a forward pass of the demo model took 2.2 s against
+# 0.13 s. It is read when torch is first imported; a value of the user's own stays.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # At once, not on first use: the function has the name of its module, which would take its place.
 from llm_bridge.compare import compare

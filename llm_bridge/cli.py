@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import warnings
 from io import TextIOWrapper
@@ -13,6 +12,7 @@ from typing import Annotated
 import typer
 
 from llm_bridge.compare import compare
+from llm_bridge.errors import MissingExtraError
 from llm_bridge.printable import printable
 from thermo.errors import SpinlogitError
 
@@ -66,7 +66,7 @@ def compare_command(
         int | None,
         typer.Option(
             "--positions",
-            help="Positions to average over.  [default: 768, or all of saved logits]",
+            help="Positions to average over.  [default: 512, or all of saved logits]",
         ),
     ] = None,
     sigma: Annotated[
@@ -132,6 +132,9 @@ def train_demo_model_command(
         typer.Option("--checkpoint", help="File to save to, and to resume from if it exists."),
     ] = None,
     seed: SeedOption = 0,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Use torch.compile: faster, needs a C++ compiler.")
+    ] = False,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda or auto.")] = "auto",
     as_json: JsonFlag = False,
 ) -> None:
@@ -141,7 +144,10 @@ def train_demo_model_command(
 
       spinlogit train-demo-model --out my-model --minutes 20 --checkpoint demo.safetensors
     """
-    from llm_bridge.demo_model.training import train_demo_model
+    try:
+        from llm_bridge.demo_model.training import train_demo_model
+    except ImportError as error:
+        raise MissingExtraError(error.name or "torch", "training a language model") from error
 
     record = train_demo_model(
         out,
@@ -150,6 +156,7 @@ def train_demo_model_command(
         steps=steps,
         checkpoint=checkpoint,
         device=device,
+        compiled=compiled,
         progress=True,
     )
     if as_json:
@@ -161,9 +168,6 @@ def train_demo_model_command(
 
 def main() -> None:
     """Run the command line: a failure a user can mend is one line on stderr and status 2."""
-    # torch's threads otherwise spin while they wait, and where anything else runs on the machine
-    # they spin in its way: measured three times slower. Read when torch is first imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows no β shows \u03b2
     warnings.showwarning = _show_warning

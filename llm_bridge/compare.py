@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_SIGMAS", "Comparison", "compare"]
 
-DEFAULT_POSITIONS = 768
+DEFAULT_POSITIONS = 512
 DEFAULT_SIGMAS = (0.05, 0.1, 0.2, 0.3, 0.4)
 
 # Natural inverse temperatures at which exact curves and logits are evaluated: dense around 0,
@@ -131,7 +131,7 @@ def compare(
     text : path, optional
         A UTF-8 text file for the model to read. Default: text held out from the demo model.
     positions : int, optional
-        How many positions are averaged over (quenched), at least 2. Default: 768 of a text, all
+        How many positions are averaged over (quenched), at least 2. Default: 512 of a text, all
         of a saved record.
     sigmas : sequence of float, optional
         Strengths of weight noise relative to each tensor's rms, above 0 and at most 10; may be

@@ -253,15 +253,16 @@ def _mixture(
     """ln p̄, (N, V), of the mean over draws; ⟨E⟩ and ⟨E²⟩ of each draw, (draws, N)."""
     open_tokens = np.isfinite(energies)
     e = np.where(open_tokens, energies, 0.0)
-    total = np.full(e.shape, -np.inf)
+    total = np.zeros(e.shape)
     first, second = (np.empty(noisy.shape[:2]) for _ in range(2))
     for k, draw in enumerate(noisy):
-        z = np.where(open_tokens, draw[:, valid], -np.inf).astype(np.float64)
-        z -= z.max(axis=1, keepdims=True)
-        p = np.exp(z)
-        norm = p.sum(axis=1, keepdims=True)
-        p /= norm
+        p = draw[:, valid].astype(np.float64)
+        p[~open_tokens] = -np.inf
+        p -= p.max(axis=1, keepdims=True)
+        np.exp(p, out=p)
+        p /= p.sum(axis=1, keepdims=True)
         first[k] = np.einsum("tv,tv->t", p, e)
         second[k] = np.einsum("tv,tv,tv->t", p, e, e)
-        np.logaddexp(total, z - np.log(norm), out=total)
-    return total - np.log(len(noisy)), first, second
+        total += p
+    smallest = np.finfo(np.float64).tiny  # e⁻⁷⁰⁸: below it a Boltzmann plot has nothing to show
+    return np.log(np.maximum(total / len(noisy), smallest)), first, second

@@ -12,7 +12,7 @@ __all__ = ["token_occupation"]
 FloatArray = NDArray[np.float64]
 
 _BINS = 14
-_TOKENS = 1 << 22
+_TOKENS = 1 << 20
 
 
 def token_occupation(
@@ -30,7 +30,7 @@ def token_occupation(
 
     Each position has its own ln Z; with it added, canonical populations of every position lie on
     one line through the origin. Of long texts with large vocabularies evenly spaced positions are
-    shown, as many as make four million tokens.
+    shown, as many as make a million tokens.
 
     Parameters
     ----------

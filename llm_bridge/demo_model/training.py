@@ -136,13 +136,15 @@ def train_demo_model(
     _check(seed, minutes, steps, recipe)
     place = _device(device)
     output = Path(output)
+    path = Path(checkpoint) if checkpoint is not None else None
+    if path is not None:
+        _check_checkpoint(path)
     staging = _staging_folder(output, overwrite)
     try:
         if corpus is None:
             corpus = read_corpus()
             wider = wider_texts() if wider is None else wider
         run = _Run(recipe, seed, minutes, steps, corpus, list(wider or []), place, compiled)
-        path = Path(checkpoint) if checkpoint is not None else None
         if path is not None and path.exists():
             run.resume(Checkpoint.load(path))
         run.train(path, progress)
@@ -399,6 +401,21 @@ def _device(name: str) -> torch.device:
     if name == "cuda" and not available:
         raise InvalidInputError("device = 'cuda' was given, but torch finds no CUDA device.")
     return torch.device("cuda" if available and name != "cpu" else "cpu")
+
+
+def _check_checkpoint(path: Path) -> None:
+    """A checkpoint that cannot be written must not be found out after an hour of training."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-"):
+            pass
+    except OSError as error:
+        raise InvalidInputError(
+            f"the checkpoint {str(path)!r} cannot be written ({error.strerror}); name a file in a "
+            "folder that can be written to."
+        ) from error
 
 
 def _staging_folder(output: Path, overwrite: bool) -> Path:

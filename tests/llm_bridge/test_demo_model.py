@@ -465,9 +465,11 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path, small_corpus):
     with pytest.raises(InvalidInputError, match="not a training checkpoint"):
         _train(tmp_path / "other", small_corpus, checkpoint=tmp_path / "foreign.safetensors")
     (tmp_path / "broken").write_bytes(b"not safetensors")
-    for broken in (tmp_path / "broken", tmp_path):
-        with pytest.raises(InvalidInputError, match="cannot be read"):
-            _train(tmp_path / "other", small_corpus, checkpoint=broken)
+    with pytest.raises(InvalidInputError, match="cannot be read"):
+        _train(tmp_path / "other", small_corpus, checkpoint=tmp_path / "broken")
+    for unwritable in (tmp_path, tmp_path / "broken" / "run", Path("/proc/run")):
+        with pytest.raises(InvalidInputError, match="cannot be written"):
+            _train(tmp_path / "other", small_corpus, checkpoint=unwritable)
     assert not (tmp_path / "other").exists()
 
 
