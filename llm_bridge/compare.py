@@ -222,7 +222,7 @@ def compare(
             noise=tuple(rows),
             no_noise_reason=_why_no_noise(network, sigmas),
             settings={
-                "model": str(model) if logits is None else None,
+                "model": Path(model).name if logits is None else None,
                 "logits": None if logits is None else Path(logits).name,
                 "text": _name_of_text(text) if logits is None else None,
                 "positions": len(record),

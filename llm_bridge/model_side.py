@@ -123,9 +123,11 @@ def logit_system(
         freedom_rows(
             curve,
             equipartition=Freedom(
-                "equipartition, 2βU", None, None, "logits are not quadratic in anything"
+                "equipartition, 2βU (β → 0 limit)", None, None, "logits are no quadratic energy"
             ),
-            kinetic=Freedom("kinetic, 3N − constraints − 3", None, None, "tokens have no momentum"),
+            kinetic=Freedom(
+                "kinetic, dN − constraints − conserved", None, None, "tokens have no momentum"
+            ),
             learning=Freedom(
                 "local learning coefficient, 2λ",
                 None,

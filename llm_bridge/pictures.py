@@ -25,6 +25,7 @@ from thermo.plots.curves import legend_handle
 
 if TYPE_CHECKING:
     from llm_bridge.compare import Comparison
+    from llm_bridge.system import System
 
 __all__ = ["PANELS", "overview", "panel_png", "plot_noise"]
 
@@ -50,7 +51,7 @@ def overview(comparison: Comparison) -> Figure:
             draw(ax, comparison)
             ax.set_title(title, pad=14)
         figure.legend(
-            handles=_system_handles(comparison), loc="outside lower center", ncols=4, fontsize=17
+            handles=_handles(comparison.systems), loc="outside lower center", ncols=4, fontsize=17
         )
         figure.canvas.draw()  # lay out while the style is in force
     return figure
@@ -76,7 +77,8 @@ def panel_png(comparison: Comparison, name: str) -> bytes:
         draw(ax, comparison)
         ax.set_title(title, pad=16)
         if name not in ("tokens", "noise"):
-            figure.legend(handles=_system_handles(comparison), loc="outside lower center", ncols=2)
+            drawn = comparison.systems[:-1] if name == "spins" else comparison.systems
+            figure.legend(handles=_handles(drawn), loc="outside lower center", ncols=2)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png")
     return buffer.getvalue()
@@ -152,9 +154,9 @@ def _arch(ax: Axes, comparison: Comparison) -> None:
     u = np.linspace(-1.25, 1.25, 101)
     ax.plot(u, -(u**2) / 2, color="#bdbdbd", linewidth=7, alpha=0.6, zorder=0.5)
     ax.annotate(
-        "grey: the common parabola\n−u²/2 of every bounded system",
+        "grey: −u²/2, the parabola\ncommon to bounded\nsystems near β = 0",
         (0.0, 0.0),
-        (-1.58, 0.30),
+        (-1.58, 0.24),
         ha="left",
         fontsize="small",
         color="#555555",
@@ -192,7 +194,7 @@ def _arch(ax: Axes, comparison: Comparison) -> None:
 def _boltzmann_spins(ax: Axes, comparison: Comparison) -> None:
     for system in comparison.systems[:-1]:
         plot_occupation(ax, system.occupations, system.kind, label=system.kind == "ising")
-    ax.set_xlim(-2.7, 3.3)  # room for the names beside the lines
+    ax.set_xlim(-3.3, 3.3)  # room for the names beside the lines
 
 
 def _boltzmann_tokens(ax: Axes, comparison: Comparison) -> None:
@@ -248,10 +250,8 @@ def _noise(ax: Axes, comparison: Comparison) -> None:
         ax.text(0.5, 0.5, comparison.no_noise_reason, ha="center", va="center", wrap=True)
 
 
-def _system_handles(comparison: Comparison) -> list:
-    return [
-        legend_handle(s.kind, f"{s.curve.name} (per {s.curve.unit})") for s in comparison.systems
-    ]
+def _handles(systems: Sequence[System]) -> list[Line2D]:
+    return [legend_handle(s.kind, f"{s.curve.name} (per {s.curve.unit})") for s in systems]
 
 
 PANELS: dict[str, tuple[str, Callable[[Axes, Comparison], None]]] = {

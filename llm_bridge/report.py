@@ -73,7 +73,7 @@ def document(comparison: Comparison) -> dict[str, Any]:
                         "effective_states": np.exp(row.softmax_entropy.value),
                         "residual_kl": 0.0,
                         "disagreement": 0.0,
-                        "top1_flips": 0.0,
+                        "top1_flips": 0.0 if row.effective.beta > 0 else None,
                     },
                     "boltzmann_plot": _occupation(row.occupation),
                 }

@@ -47,9 +47,11 @@ _MEASURE_EVERY = 5
 _BOLTZMANN_B = (1.13, 0.75, 0.45, 0.17, 0.0)
 
 _NO_MOMENTA = Freedom(
-    "kinetic, 3N − constraints − 3", None, None, "spins on fixed sites have no momentum"
+    "kinetic, dN − constraints − conserved", None, None, "spins on fixed sites have no momentum"
 )
-_NOT_QUADRATIC = Freedom("equipartition, 2βU", None, None, "two-valued spins are not quadratic")
+_NOT_QUADRATIC = Freedom(
+    "equipartition, 2βU (β → 0 limit)", None, None, "two-valued spins are not quadratic"
+)
 _NO_WEIGHTS = Freedom(
     "local learning coefficient, 2λ", None, None, "belongs to the weights of a learning machine"
 )
@@ -205,9 +207,11 @@ def oscillator(b_grid: FloatArray) -> System:
         curve,
         freedom_rows(
             curve,
-            equipartition=Freedom("equipartition, 2βU", 2.0, 0.0, "the classical limit, β → 0"),
+            equipartition=Freedom(
+                "equipartition, 2βU (β → 0 limit)", 2.0, 0.0, "the classical limit"
+            ),
             kinetic=Freedom(
-                "kinetic, 3N − constraints − 3",
+                "kinetic, dN − constraints − conserved",
                 float(kinetic_dof(1, dimension=1, conserved_momenta=0)),
                 0.0,
                 "one momentum",

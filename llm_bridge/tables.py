@@ -102,6 +102,8 @@ def _peak(curve: Curve, side: float) -> str:
     if here.size == 0:
         return "–"
     k = here[np.argmax(curve.heat_capacity.value[here])]
+    if curve.ends and curve.b[k] == curve.b.min():
+        return f"→ {curve.heat_capacity.value[k]:.3g} as b → 0"
     value = _number(float(curve.heat_capacity.value[k]), float(curve.heat_capacity.error[k]))
     return f"{value} at {curve.b[k]:+.2f}".replace("-", "−")
 
@@ -121,7 +123,11 @@ def _systems(comparison: Comparison) -> Table:
                 _peak(curve, -1.0),
             )
         )
-    remarks = [f"{s.curve.name}: {s.curve.ends}" for s in comparison.systems if s.curve.ends]
+    remarks = [
+        "σ₀ in half gaps (paramagnet; the oscillator borrows it), J (lattice), nats (logits). "
+        "C max: the largest C among the β computed, and its b."
+    ]
+    remarks += [f"{s.curve.name}: {s.curve.ends}" for s in comparison.systems if s.curve.ends]
     return Table(
         "Side by side, per spin, oscillator or position: b = βσ₀, S and C in units of k",
         (
@@ -166,7 +172,7 @@ def _noise(comparison: Comparison) -> Table:
                 _number(entropy, error),
                 _number(np.exp(entropy), np.exp(entropy) * error),
                 "",
-                "0",
+                "0" if fit.beta > 0 else "–",
             )
         )
     return Table(
@@ -256,5 +262,6 @@ def _thermometers(comparison: Comparison) -> Table:
         tuple(rows),
         f"Energy against the exact finite-size value at {agreement['points']} β of both signs: "
         f"worst |z| = {agreement['worst_z_energy']:.2f} "
-        f"(by chance above {agreement['bound_z']:.2f} once in 1000 runs).",
+        f"(by chance above {agreement['bound_z']:.2f} in at most one of 1000 runs). "
+        + " ".join(f"Warning: {text}" for text in ising.details["warnings"]),
     )

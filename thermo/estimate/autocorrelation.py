@@ -83,7 +83,7 @@ def rounded_to_error(value: float, error: float) -> str:
     ('0.5', '12.3(1.5)')
     """
     value, error = float(value), float(error)
-    if error == 0.0 or not math.isfinite(value):
+    if error <= 1e-12 * abs(value) or not math.isfinite(value):  # exact, or all of 12 digits
         return f"{value:.12g}"
     if not math.isfinite(error):
         return f"{value:.4g}({error})"
