@@ -10,44 +10,41 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.torch import save_file
+from tokenizers import Tokenizer, pre_tokenizers
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
-
-from safetensors import safe_open  # noqa: E402
-from safetensors.torch import save_file  # noqa: E402
-from tokenizers import Tokenizer, pre_tokenizers  # noqa: E402
-from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
-
-from llm_bridge.demo_model import training as training_module  # noqa: E402
-from llm_bridge.demo_model.architecture import (  # noqa: E402
+from llm_bridge.demo_model import training as training_module
+from llm_bridge.demo_model.architecture import (
     build_model,
     configuration,
     parameter_count,
 )
-from llm_bridge.demo_model.batches import Batches  # noqa: E402
-from llm_bridge.demo_model.checkpoint import Checkpoint  # noqa: E402
-from llm_bridge.demo_model.corpus import (  # noqa: E402
+from llm_bridge.demo_model.batches import Batches
+from llm_bridge.demo_model.checkpoint import Checkpoint
+from llm_bridge.demo_model.corpus import (
     Corpus,
     Document,
     is_held_out,
     read_corpus,
     wider_texts,
 )
-from llm_bridge.demo_model.dropout import add_dropout, step_generator  # noqa: E402
-from llm_bridge.demo_model.evaluation import Ratio, evaluate  # noqa: E402
-from llm_bridge.demo_model.optimizers import build_optimizers, rate_factor  # noqa: E402
-from llm_bridge.demo_model.publication import reading_sample  # noqa: E402
-from llm_bridge.demo_model.tokenizer import (  # noqa: E402
+from llm_bridge.demo_model.dropout import add_dropout, step_generator
+from llm_bridge.demo_model.evaluation import Ratio, evaluate
+from llm_bridge.demo_model.optimizers import build_optimizers, rate_factor
+from llm_bridge.demo_model.publication import reading_sample
+from llm_bridge.demo_model.tokenizer import (
     END_OF_TEXT,
     encode_documents,
     never_met,
     train_tokenizer,
 )
-from llm_bridge.demo_model.training import Recipe, train_demo_model  # noqa: E402
-from thermo.errors import InvalidInputError, NotConvergedError  # noqa: E402
+from llm_bridge.demo_model.training import Recipe, train_demo_model
+from thermo.errors import InvalidInputError, NotConvergedError
 
 SEED = 20261120
 WEIGHTS = Path(training_module.__file__).parent / "weights"
