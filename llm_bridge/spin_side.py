@@ -188,10 +188,6 @@ def oscillator(b_grid: FloatArray) -> System:
     model = Oscillator(quantum=2.0)
     # As near to β = 0 as the picture can show; there it must stop.
     reach = np.concatenate([b_grid[b_grid > 0], np.geomspace(0.08, 0.005, 10)])
-    try:
-        model.thermodynamics(0.0)
-    except UnboundedSpectrumError as error:
-        reason = f"it stops at β = 0. {error}"
     state = model.thermodynamics(reach)
     curve = exact_curve(
         "oscillator",
@@ -200,7 +196,8 @@ def oscillator(b_grid: FloatArray) -> System:
         origin=1.0,  # the middle of its two lowest levels, U₀ of the paramagnet
         scale=1.0,
         log_states=np.inf,
-        ends=reason,
+        ends="the energy has no upper bound, so the curve stops at β = 0: "
+        f"{UnboundedSpectrumError.reason}.",
     )
     return System(
         "unbounded",

@@ -29,11 +29,14 @@ class InvalidInputError(SpinlogitError, ValueError):
 class UnboundedSpectrumError(SpinlogitError, ValueError):
     """β ≤ 0 was asked of a system whose energy has no upper bound."""
 
+    reason = (
+        "with β ≤ 0 every higher level is at least as likely as the one below, the partition "
+        "function diverges and no equilibrium exists (kinetic energy and oscillators have no T < 0)"
+    )
+
     def __init__(self, beta: float, system: str = "this system") -> None:
         super().__init__(
-            f"β = {beta:g} was asked of {system}, whose energy has no upper bound: with β ≤ 0 "
-            "every higher level is at least as likely as the one below, the partition function "
-            "diverges and no equilibrium exists (kinetic energy and oscillators have no T < 0). "
+            f"β = {beta:g} was asked of {system}, whose energy has no upper bound: {self.reason}. "
             "Accepted: β > 0."
         )
         self.beta = beta
