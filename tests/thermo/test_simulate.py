@@ -269,3 +269,22 @@ def test_a_field_turns_a_ring_at_both_signs() -> None:
     model = Ising(chain(6), coupling=0.5, field=1.0)
     run = small_run(model=model, beta=[-0.5, 0.5], sweeps=400, update="heat_bath")
     assert run.magnetization.mean[0] < 0 < run.magnetization.mean[1]
+
+
+def test_a_weak_field_in_the_ordered_phase_is_not_passed_over_in_silence() -> None:
+    """Both wells carry weight and no chain crosses: the run must say so, and not claim one well.
+
+    With all replicas in the lower well ⟨M⟩ would be 16 with an error of 0.001; exact is 2.9.
+    """
+    model = Ising(square(4), field=0.01)
+    with pytest.warns(EquilibrationWarning, match="magnetisations"):
+        run = simulate(model, [1.0], 500, burn_in=100, replicas=128, seed=20261120)
+    exact = 16 * np.tanh(1.0 * 0.01 * 16)  # two wells of M = ±16, βhn apart; excitations are rare
+    assert abs(run.magnetization.mean[0] - exact) < 5 * run.magnetization.error[0]
+    assert run.magnetization.error[0] > 0.5
+
+
+def test_a_strong_field_needs_no_warning() -> None:
+    """The reversed state has the weight e^{−64}: no replica begins there, none disagrees."""
+    run = simulate(Ising(square(4), field=2.0), [1.0], 500, burn_in=100, replicas=64, seed=20261120)
+    assert (run.magnetization_series > 0).all()

@@ -15,29 +15,33 @@ __all__ = ["RHAT_LIMIT", "warn_if_not_equilibrated"]
 RHAT_LIMIT = 1.05
 
 
-def warn_if_not_equilibrated(beta: np.ndarray, energy: np.ndarray) -> None:
-    """Warn, naming the β, where the chains' energies drift or disagree.
+def warn_if_not_equilibrated(
+    beta: np.ndarray, series: np.ndarray, quantity: str = "energies"
+) -> None:
+    """Warn, naming the β, where the chains drift or disagree.
 
     Parameters
     ----------
     beta : ndarray, shape (B,)
-    energy : ndarray, shape (B, chain, draw)
+    series : ndarray, shape (B, chain, draw)
         Fewer than 4 draws cannot be judged and pass.
+    quantity : str
+        What it is, in the plural.
 
     Warns
     -----
     EquilibrationWarning
-        The split R̂ of the energy exceeds 1.05 somewhere.
+        The split R̂ exceeds 1.05 somewhere.
     """
-    if energy.shape[-1] < 4:
+    if series.shape[-1] < 4:
         return
-    rhat = split_rhat(energy)
+    rhat = split_rhat(series)
     bad = rhat > RHAT_LIMIT
     if bad.any():
         named = ", ".join(f"{b:.6g}" for b in beta[bad][:6]) + (", …" if bad.sum() > 6 else "")
         warnings.warn(
-            f"the energies of the replicas drift or disagree at β = {named} (largest split "
-            f"R̂ = {rhat.max():.3g}, limit {RHAT_LIMIT}): errors there are not to be trusted. "
+            f"the {quantity} of the replicas drift or disagree at β = {named} (largest split "
+            f"R̂ = {rhat.max():.4g}, limit {RHAT_LIMIT}): errors there are not to be trusted. "
             "Give more burn_in and sweeps, or start='ordered'.",
             EquilibrationWarning,
             stacklevel=3,

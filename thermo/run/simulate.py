@@ -89,7 +89,9 @@ def simulate(
     Notes
     -----
     Single-spin updates slow down near a critical point (τ grows as L²·¹⁷ on the square lattice) and
-    cannot cross between ordered states; ⟨M⟩ of one chain is then not the average over both. On
+    cannot cross between ordered states; ⟨M⟩ of one chain is then not the average over both. In a
+    field so weak that both ordered states count, replicas begin in each by its weight, and the
+    warning says when they did not cross: means are then only as good as these weights. On
     frustrated lattices (βJ < 0 with odd cycles) starts are random.
 
     References
@@ -148,6 +150,8 @@ def simulate(
     series, rows = run_chains(plan, threads, progress)
     series = series.reshape(len(series), betas.size, replicas, plan.draws)
     warn_if_not_equilibrated(betas, series[0])
+    if model.field != 0.0:  # without a field ordered chains may rightly keep opposite signs
+        warn_if_not_equilibrated(betas, series[1], "magnetisations")
     return Run(
         model=model,
         beta=betas,

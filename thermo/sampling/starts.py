@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import expit
 
 from thermo.errors import InvalidInputError
 from thermo.kernels.lanes import WORDS, pack
 from thermo.models.ising import Ising
+
+_GOLDEN = (5**0.5 - 1) / 2
 
 __all__ = ["given_start", "ordered_start", "packed_start"]
 
@@ -63,7 +66,9 @@ def packed_start(
     """Return the rows of spins with which the lanes begin, shape (n, 8).
 
     Ordered lanes take turns among the equally good ordered states by replica number, so that in
-    zero field the replicas' magnetisations cancel on average, as the exact ones do.
+    zero field the replicas' magnetisations cancel on average, as the exact ones do. In a weak field
+    the reversed states carry the share 1/(1 + e^{2|βh|n}) of the weight, and chains hardly cross
+    over to them: so many replicas begin there, and show by disagreeing if the run is too short.
 
     Parameters
     ----------
@@ -75,13 +80,19 @@ def packed_start(
     n = model.lattice.n_sites
     rows = generator.integers(0, 2**64, size=(n, WORDS), dtype=np.uint64)
     rows &= ~pack(ordered[None, :])
+    if model.field:
+        share = expit(-2.0 * np.abs(beta * model.field) * n)
+        reverse = (0.5 + replica * _GOLDEN) % 1.0 < share  # evenly spread, without a random number
+    else:
+        reverse = np.zeros(beta.shape, dtype=bool)
     for sign in (1, -1):
         lanes = ordered & (np.where(beta < 0, -1, 1) == sign)
         if lanes.any():
-            states = model.ordered_states(sign)
-            for k, state in enumerate(states):
-                mask = pack((lanes & (replica % len(states) == k))[None, :])
-                rows |= np.where(state[:, None] > 0, mask, np.uint64(0))
+            best = model.ordered_states(sign)
+            for states, chosen in ((best, lanes & ~reverse), (-best, lanes & reverse)):
+                for k, state in enumerate(states):
+                    mask = pack((chosen & (replica % len(states) == k))[None, :])
+                    rows |= np.where(state[:, None] > 0, mask, np.uint64(0))
     return rows
 
 
