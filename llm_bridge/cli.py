@@ -188,6 +188,8 @@ def main() -> None:
         if len(sys.argv) > 1:
             _fail(f"{error.format_message()} (see 'spinlogit --help')")
         app(["--help"])
+    if status == 130:
+        print("spinlogit: interrupted; nothing half-written is left", file=sys.stderr)
     sys.exit(status if isinstance(status, int) else 0)
 
 

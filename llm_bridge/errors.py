@@ -17,9 +17,9 @@ __all__ = [
 class MissingExtraError(SpinlogitError, ImportError):
     """A package of the extra ``llm`` is not installed."""
 
-    def __init__(self, package: str, purpose: str = "language models") -> None:
+    def __init__(self, package: str, purpose: str = "a language model") -> None:
         super().__init__(
-            f"{purpose} need the package {package}, which is not installed: "
+            f"{purpose} needs the package {package}, which is not installed: "
             'pip install "spinlogit[llm]"'
         )
 

@@ -49,7 +49,7 @@ class NoiseRow:
     energy, entropy, heat_capacity : Measured
         Of the mean distribution, scalars: u, H in nats, and β_eff² Var(E) under it. Errors are
         over draws and over the text, in quadrature.
-    softmax_entropy : Measured
+    softmax_entropy, softmax_heat_capacity : Measured
         Entropy of the clean model decoded by plain softmax at the fitted temperature. It is the
         larger one by exactly the residual: of all distributions with this mean energy the
         canonical one has the largest entropy.
@@ -63,6 +63,7 @@ class NoiseRow:
     entropy: Measured
     heat_capacity: Measured
     softmax_entropy: Measured
+    softmax_heat_capacity: Measured
     occupation: Occupation
 
 
@@ -228,7 +229,7 @@ def _noise_row(
         position_mean(beta**2 * (second.mean(axis=0) - mean**2)).error,
     ]
     u_error, capacity_error = np.hypot(draw_error, text_error)
-    softmax = position_mean(state.entropy)
+    softmax = position_mean(np.stack([state.entropy, state.heat_capacity], axis=1))
     return NoiseRow(
         sigma=sigma,
         effective=effective,
@@ -236,7 +237,8 @@ def _noise_row(
         # with the bias of few draws taken off, as everywhere else
         entropy=Measured(*map(np.asarray, (effective.entropy_mean, effective.entropy_mean_error))),
         heat_capacity=Measured(capacity, capacity_error),
-        softmax_entropy=Measured(softmax.mean, softmax.error),
+        softmax_entropy=Measured(softmax.mean[0], softmax.error[0]),
+        softmax_heat_capacity=Measured(softmax.mean[1], softmax.error[1]),
         occupation=token_occupation(
             f"σ = {sigma:g}",
             clean,

@@ -280,12 +280,19 @@ class LanguageModel:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the weights: of the files if loaded from a folder, else of the tensors."""
+        """SHA-256 of the weights: of the file they were loaded from, else of the tensors.
+
+        Of several files, the SHA-256 of their SHA-256 one after the other, by name.
+        """
         digest = hashlib.sha256()
         if self.folder is not None:
+            files = []
             for path in sorted(self.folder.glob("*.safetensors")):
                 with path.open("rb") as file:
-                    digest.update(hashlib.file_digest(file, "sha256").digest())
+                    files.append(hashlib.file_digest(file, "sha256"))
+            if len(files) == 1:
+                return files[0].hexdigest()
+            digest.update(b"".join(part.digest() for part in files))
         else:
             for name, tensor in sorted(self.torch_module.state_dict().items()):
                 digest.update(name.encode())

@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from llm_bridge.model_side import NoiseRow
 from thermo.plots import (
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["PANELS", "overview", "panel_png", "plot_noise"]
 
 _INK = "#333333"
+_LEFT_OUT = {"spins": ("logits",), "effective_states": ("unbounded",)}  # kinds a panel lacks
 
 
 def overview(comparison: Comparison) -> Figure:
@@ -77,7 +80,7 @@ def panel_png(comparison: Comparison, name: str) -> bytes:
         draw(ax, comparison)
         ax.set_title(title, pad=16)
         if name not in ("tokens", "noise"):
-            drawn = comparison.systems[:-1] if name == "spins" else comparison.systems
+            drawn = [s for s in comparison.systems if s.kind not in _LEFT_OUT.get(name, ())]
             figure.legend(handles=_handles(drawn), loc="outside lower center", ncols=2)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png")
@@ -200,10 +203,9 @@ def _boltzmann_spins(ax: Axes, comparison: Comparison) -> None:
 def _boltzmann_tokens(ax: Axes, comparison: Comparison) -> None:
     plot_occupation(ax, comparison.model_system.occupations, "logits")
     shown = comparison.noise[len(comparison.noise) // 2 :: 2]
-    plot_occupation(ax, [row.occupation for row in shown], "weight noise", label=False)
+    plot_occupation(ax, [row.occupation for row in shown], "weight noise")
     if shown:
-        names = " and ".join(row.occupation.name.removeprefix("σ = ") for row in shown)
-        ax.legend(handles=[_noise_handle(f"weight noise σ = {names}")], loc="lower right")
+        ax.legend(handles=[_noise_handle("weight noise, mean of draws")], loc="lower right")
     ax.set_ylabel("occupation  ln p + ln Z   per position")
 
 
@@ -219,14 +221,15 @@ def _effective_states(ax: Axes, comparison: Comparison) -> None:
 
 
 def _noise_stars(ax: Axes, comparison: Comparison, ordinate: Sequence[float]) -> None:
-    """Mean distributions under weight noise, each at the β fitted to it."""
-    if not ordinate:
-        return
-    scale = comparison.model_system.curve.scale
-    x = position_of([row.effective.beta * scale for row in comparison.noise])
-    style = STYLES["weight noise"]
-    ax.plot(x, ordinate, style.marker, markersize=style.size, color="#111111", zorder=5)
-    ax.legend(handles=[_noise_handle("weight noise")], loc="upper right")
+    """Mean distributions under weight noise, each at the β fitted to it; what the band is."""
+    handles: list[Artist] = [Patch(color="#9a9a9a", alpha=0.4, label="80 % of contexts")]
+    if ordinate:
+        scale = comparison.model_system.curve.scale
+        x = position_of([row.effective.beta * scale for row in comparison.noise])
+        style = STYLES["weight noise"]
+        ax.plot(x, ordinate, style.marker, markersize=style.size, color="#111111", zorder=5)
+        handles.append(_noise_handle("weight noise"))
+    ax.legend(handles=handles, loc="upper right")
 
 
 def _noise_handle(label: str) -> Line2D:

@@ -193,5 +193,5 @@ def _safetensors() -> Any:
     try:
         import safetensors.numpy
     except ImportError as error:
-        raise MissingExtraError("safetensors", "safetensors files") from error
+        raise MissingExtraError("safetensors", "a safetensors file") from error
     return safetensors.numpy

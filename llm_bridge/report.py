@@ -59,6 +59,7 @@ def document(comparison: Comparison) -> dict[str, Any]:
                 }
                 for system in comparison.systems
             ],
+            "clean_model_at_temperature_1": _clean(comparison),
             "weight_noise": [
                 {
                     "sigma": row.sigma,
@@ -66,11 +67,12 @@ def document(comparison: Comparison) -> dict[str, Any]:
                     "energy": _measured(row.energy),
                     "entropy": _measured(row.entropy),
                     "heat_capacity": _measured(row.heat_capacity),
-                    "effective_states": np.exp(row.entropy.value),
+                    "effective_states": _measured(_states(row.entropy)),
                     "softmax_at_same_temperature": {
                         "temperature": row.effective.temperature,
                         "entropy": _measured(row.softmax_entropy),
-                        "effective_states": np.exp(row.softmax_entropy.value),
+                        "effective_states": _measured(_states(row.softmax_entropy)),
+                        "heat_capacity": _measured(row.softmax_heat_capacity),
                         "residual_kl": 0.0,
                         "disagreement": 0.0,
                         "top1_flips": 0.0 if row.effective.beta > 0 else None,
@@ -136,7 +138,7 @@ def check_folder(folder: Path) -> None:
     try:
         import jinja2  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError("jinja2", "reports") from error
+        raise MissingExtraError("jinja2", "a report") from error
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()) or folder.name == "..":
         raise InvalidInputError(f"{folder} is not a folder; name a new or an empty one with --out.")
     if folder.is_dir() and any(folder.iterdir()) and not _is_ours(folder):
@@ -270,6 +272,27 @@ def _curve(curve: Curve) -> dict[str, Any]:
         "effective_states": _measured(curve.effective_states),
         "log_participation_ratio": _measured(curve.log_participation),
         "between_contexts_10_90_percent": curve.spread,
+    }
+
+
+def _states(entropy: Measured) -> Measured:
+    """exp(S/k) with the error carried over to first order."""
+    states = np.exp(entropy.value)
+    return Measured(states, states * entropy.error)
+
+
+def _clean(comparison: Comparison) -> dict[str, Any]:
+    """The undisturbed model at its own temperature, the first row of the noise table."""
+    curve = comparison.model_system.curve
+    k = int(np.argmin(np.abs(curve.beta - 1.0)))
+    return {
+        name: {"value": quantity.value[k], "error": quantity.error[k]}
+        for name, quantity in (
+            ("energy", curve.energy),
+            ("entropy", curve.entropy),
+            ("heat_capacity", curve.heat_capacity),
+            ("effective_states", curve.effective_states),
+        )
     }
 
 

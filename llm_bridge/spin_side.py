@@ -157,7 +157,7 @@ def ising(size: int, b_grid: FloatArray, *, sweeps: int, seed: int) -> System:
         ),
         exact=exact_curve(
             f"Ising {size}×{size}, exact",
-            canonical(exact, b_grid / per_site),
+            canonical(exact, _exact_grid(b_grid / per_site, run.beta)),
             unit="spin",
             units=sites,
             origin=origin,
@@ -170,6 +170,12 @@ def ising(size: int, b_grid: FloatArray, *, sweeps: int, seed: int) -> System:
             "warnings": [str(warning.message) for warning in caught],
         },
     )
+
+
+def _exact_grid(beta: FloatArray, sampled: FloatArray) -> FloatArray:
+    """Falling β with the sampled ones among them, dense where the heat capacity peaks."""
+    peak = np.linspace(0.3, 0.6, 61)
+    return np.unique(np.concatenate([beta, sampled, peak, -peak]))[::-1]
 
 
 def oscillator(b_grid: FloatArray) -> System:

@@ -171,7 +171,9 @@ def _noise(comparison: Comparison) -> Table:
                 "0",
                 _number(entropy, error),
                 _number(np.exp(entropy), np.exp(entropy) * error),
-                "",
+                _number(
+                    float(row.softmax_heat_capacity.value), float(row.softmax_heat_capacity.error)
+                ),
                 "0" if fit.beta > 0 else "–",
             )
         )

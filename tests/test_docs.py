@@ -153,7 +153,6 @@ def test_formulas(monkeypatch: pytest.MonkeyPatch, tex: str, expected: str) -> N
     assert found == f"<math>{expected}</math>"
 
 
-@pytest.mark.slow
 def test_site_builds_without_warnings(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-E", "-b", "html"]
     run = subprocess.run(

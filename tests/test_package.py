@@ -261,7 +261,7 @@ def test_the_comparison_names_the_extra_that_is_missing(
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert re.fullmatch(
-        rf"spinlogit: .* need the package ({package}), which is not installed: "
+        rf"spinlogit: .* needs the package ({package}), which is not installed: "
         r'pip install "spinlogit\[llm\]"',
         line,
     )
@@ -276,7 +276,7 @@ def test_a_model_without_torch_names_the_extra(installed: Path, tmp_path: Path) 
         "except MissingExtraError as error:\n    print(error)"
     )
     shown = python(code, tmp_path, installed).stdout
-    assert "need the package torch" in shown
+    assert "needs the package torch" in shown
     assert 'pip install "spinlogit[llm]"' in shown
 
 

@@ -139,8 +139,15 @@ class EnergyLevels:
 
     @cached_property
     def provenance(self) -> str:
-        """Where the numbers come from; a hash of them unless one was given."""
-        digest = blake2b(self.energies.tobytes(), digest_size=8)
+        """Where the numbers come from; unless one was given, a hash of them.
+
+        Of energies above the lowest, to nine digits of the whole span: a spectrum in another gauge,
+        such as log-probabilities in place of logits, is the same measurement.
+        """
+        span = self.maximum - self.minimum
+        relative = (self.energies - self.minimum) / (span or 1.0)
+        digest = blake2b(np.round(relative, 9).tobytes(), digest_size=8)
+        digest.update(f"{span:.9g}".encode())
         digest.update(self.log_degeneracy.tobytes())
         return f"levels:{digest.hexdigest()}"
 
@@ -221,7 +228,7 @@ def require_levels(levels: object) -> None:
     """
     if not isinstance(levels, EnergyLevels):
         raise InvalidInputError(
-            f"a {type(levels).__name__} was given where EnergyLevels are needed; a list of "
+            f"{type(levels).__name__} was given where EnergyLevels are needed; a list of "
             "energies becomes them by EnergyLevels([...])."
         )
 

@@ -421,9 +421,7 @@ def _check_checkpoint(path: Path) -> None:
 def _staging_folder(output: Path, overwrite: bool) -> Path:
     """A new folder beside `output`, made before any work so that a bad path fails at once."""
     if output.exists() and not overwrite:
-        raise InvalidInputError(
-            f"{str(output)!r} exists; give another folder, or ask for it to be overwritten."
-        )
+        raise InvalidInputError(f"{str(output)!r} exists; give another folder.")
     if output.exists() and not (output / "metadata.json").is_file():
         raise InvalidInputError(
             f"{str(output)!r} exists and holds no demo model; it will not be overwritten."

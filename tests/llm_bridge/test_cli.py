@@ -487,7 +487,6 @@ def test_a_terminal_that_knows_no_greek_gets_escapes(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[0] == r"paramagnet at \u03b2 = \u22121"
 
 
-@pytest.mark.slow
 def test_the_demo_as_make_demo_runs_it(tmp_path: Path) -> None:
     """All defaults: every row with its error, the lattice on its exact curve, memory kept small."""
     process = subprocess.Popen(

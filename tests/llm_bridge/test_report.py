@@ -589,7 +589,6 @@ def test_the_picture_can_be_made_larger(comparison: Comparison) -> None:
     assert np.all(np.array(matplotlib.image.imread(io.BytesIO(buffer.getvalue())).shape[:2]) > 500)
 
 
-@pytest.mark.slow
 def test_no_overlap_in_the_pictures_of_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     """What `make demo` draws, but for the size of the error bars."""
     demo = compare(draws=4, sweeps=5000)

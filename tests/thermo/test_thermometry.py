@@ -348,7 +348,7 @@ def test_a_shared_name_warns() -> None:
 
 
 def test_other_origins_do_not_warn() -> None:
-    noisy = EnergyLevels(SIX.energies + 0.01, SIX.log_degeneracy)
+    noisy = EnergyLevels(SIX.energies + 0.01 * np.arange(6) ** 2, SIX.log_degeneracy)
     p = canonical(SIX, 1.0).populations()
     fit_beta(canonical(noisy, 1.0).populations(), SIX)
     fit_beta(Populations.from_counts(SIX, [1, 2, 3, 4, 5, 6]), SIX)
@@ -375,3 +375,13 @@ def test_inverted_populations_of_an_unbounded_spectrum_have_no_beta() -> None:
     p = np.arange(200.0)
     with pytest.raises(TruncatedSpectrumError):
         fit_beta(Populations(OSCILLATOR, p / p.sum()), OSCILLATOR)
+
+
+def test_the_same_levels_in_another_gauge_are_still_the_same_levels() -> None:
+    """Log-probabilities of the logits that made the populations: the β put in comes back."""
+    rng = np.random.default_rng(20261120)
+    logits = rng.normal(size=50)
+    made = canonical(EnergyLevels(-logits), 0.8).populations()
+    log_probabilities = logits - np.log(np.exp(logits).sum())
+    with pytest.warns(TautologyWarning):
+        fit_beta(made, EnergyLevels(-log_probabilities))

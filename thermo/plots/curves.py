@@ -207,7 +207,8 @@ def plot_effective_states(ax: Axes, systems: Sequence[Drawn]) -> Axes:
             curve.entropy.error / curve.log_states,
         )
     mark_temperature_axis(ax)
-    ax.set_ylim(-0.03, 1.12)
+    ax.set_ylim(-0.03, 1.27)  # the legend above the curves
+    ax.set_yticks(np.linspace(0.0, 1.0, 6))
     ax.set_ylabel("effective states  ln W$_{eff}$ / ln W")
     return ax
 
@@ -239,8 +240,8 @@ def _points(
 ) -> None:
     style = STYLES[key]
     finite = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
-    # A marker for every point would hide the line: about 24 are drawn.
-    some = finite[:: max(1, finite.size // 24)]
+    # Sampled points are all drawn; markers at every point of a dense curve would hide its line.
+    some = finite if finite.size <= 60 else finite[:: finite.size // 24]
     colors: Any = color_of(curve.b[some])  # one per point; the stubs know a single colour only
     if error.any():
         x_error = curve.energy.error[some] if x is curve.energy.value else None
