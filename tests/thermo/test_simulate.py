@@ -274,7 +274,7 @@ def test_a_field_turns_a_ring_at_both_signs() -> None:
 def test_a_weak_field_in_the_ordered_phase_is_not_passed_over_in_silence() -> None:
     """Both wells carry weight and no chain crosses: the run must say so, and not claim one well.
 
-    With all replicas in the lower well ⟨M⟩ would be 16 with an error of 0.001; exact is 2.9.
+    With all replicas in the lower well ⟨M⟩ would be 16 with an error of 0.001; exact is 2.5.
     """
     model = Ising(square(4), field=0.01)
     with pytest.warns(EquilibrationWarning, match="magnetisations"):
