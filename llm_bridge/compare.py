@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from llm_bridge.printable import printable
 from thermo.errors import InvalidInputError
+from thermo.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

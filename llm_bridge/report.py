@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from llm_bridge.errors import MissingExtraError
-from llm_bridge.printable import printable
 from llm_bridge.tables import tables
 from thermo.curves import Curve, Measured
 from thermo.errors import InvalidInputError
 from thermo.occupation import Occupation
+from thermo.printable import printable
 
 if TYPE_CHECKING:
     from llm_bridge.compare import Comparison

@@ -9,7 +9,7 @@ import pytest
 
 from thermo.canonical import canonical
 from thermo.errors import InvalidInputError
-from thermo.exact.transfer_matrix import ising_chain, potts_chain, spin_chain
+from thermo.exact.transfer_matrix import clock_chain, ising_chain, potts_chain, spin_chain
 from thermo.lattice import chain
 from thermo.levels import EnergyLevels
 from thermo.models import Ising
@@ -123,6 +123,24 @@ def test_lattice_model_agrees() -> None:
         )
 
 
+def test_clock_chains_are_potts_and_ising_chains_for_few_states() -> None:
+    two = clock_chain(BETA, 9, 2, 0.7, 0.3)
+    three = clock_chain(BETA, 9, 3, 0.8)
+    np.testing.assert_allclose(two.entropy, ising_chain(BETA, 9, 0.7, 0.3).entropy, atol=1e-12)
+    # cos is 1 or −½: a Potts coupling of 3/2 and a constant
+    potts = potts_chain(BETA, 9, 3, 1.2)
+    np.testing.assert_allclose(three.internal_energy, potts.internal_energy + 0.4 * 9, atol=1e-11)
+
+
+def test_a_whole_hour_of_chirality_is_seen_only_around_a_ring() -> None:
+    still, turned = (
+        [clock_chain(BETA, 8, 3, periodic=p, chirality=c).internal_energy for p in (True, False)]
+        for c in (0.0, 1.0)
+    )
+    np.testing.assert_allclose(still[1], turned[1], atol=1e-12)
+    assert np.abs(still[0] - turned[0]).max() > 0.1  # eight hours do not close; six would
+
+
 def test_shape_follows_beta() -> None:
     assert ising_chain(0.3, 5).entropy.shape == ()
     assert ising_chain(np.zeros((2, 0, 3)), 5).entropy.shape == (2, 0, 3)
@@ -136,6 +154,8 @@ def test_bad_input() -> None:
             ising_chain(0.1, sites)  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match="q = 1"):
         potts_chain(0.1, 5, 1)
+    with pytest.raises(InvalidInputError, match="chirality"):
+        clock_chain(0.1, 5, 3, chirality=np.nan)
     with pytest.raises(InvalidInputError, match="field"):
         ising_chain(0.1, 5, field=np.inf)
     with pytest.raises(InvalidInputError, match=r"\(q, q\)"):

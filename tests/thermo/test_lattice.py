@@ -1,22 +1,32 @@
-"""Lattices against what is known of them: coordination, bonds, bipartiteness."""
+"""Lattices against what is known of them: coordination, bonds, directions, colours."""
 
 from __future__ import annotations
 
+from itertools import product
+from types import SimpleNamespace
+
+import networkx
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import coo_array, csr_array, csr_matrix
 
 from thermo.errors import InvalidInputError
 from thermo.lattice import (
     Lattice,
     chain,
     cubic,
+    from_description,
     from_edges,
+    from_networkx,
+    from_sparse,
     honeycomb,
+    king,
     square,
     triangular,
 )
+from thermo.lattice.colouring import coloured
 
 
 @pytest.mark.parametrize(
@@ -28,6 +38,8 @@ from thermo.lattice import (
         (square(6), 36, 4, True),
         (triangular(3), 9, 6, False),
         (triangular(6), 36, 6, False),
+        (king(3), 9, 8, False),
+        (king(6), 36, 8, False),
         (honeycomb(2), 8, 3, True),
         (honeycomb(5), 50, 3, True),
         (cubic(3), 27, 6, False),
@@ -51,6 +63,7 @@ def test_periodic_lattices_are_regular(
         (triangular(4, periodic=False), 2 * 4 * 3 + 3 * 3),
         (honeycomb(3, periodic=False), 9 + 2 * 3 * 2),
         (cubic(3, periodic=False), 3 * 9 * 2),
+        (king(4, periodic=False), 2 * 4 * 3 + 2 * 3 * 3),
         (square(2, periodic=False), 4),
     ],
 )
@@ -73,6 +86,20 @@ def test_honeycomb_has_no_triangles_squares_or_pentagons() -> None:
     two_steps = adjacency @ adjacency - np.diag(adjacency.sum(axis=1))
     assert np.trace(adjacency @ adjacency @ adjacency) == 0
     assert two_steps.max() == 1  # two sites never share two neighbours: no 4-ring
+
+
+def test_bonds_lead_along_the_axes_also_around_the_torus() -> None:
+    assert sorted(chain(4).bond_ends.tolist()) == [[0, 1], [1, 2], [2, 3], [3, 0]]
+    for lattice, steps in (
+        (square(5), {(0, 1), (1, 0)}),
+        (triangular(5), {(0, 1), (1, 0), (1, 4)}),
+        (king(5), {(0, 1), (1, 0), (1, 1), (1, 4)}),
+    ):
+        tail, head = (np.stack(np.divmod(ends, 5)) for ends in lattice.bond_ends.T)
+        step, count = np.unique((head - tail) % 5, axis=1, return_counts=True)
+        assert set(map(tuple, step.T.tolist())) == steps
+        assert count.tolist() == [25] * len(steps)
+        np.testing.assert_array_equal(np.sort(lattice.bond_ends, axis=1), lattice.edges)
 
 
 @st.composite
@@ -99,6 +126,10 @@ def test_every_view_of_a_graph_holds_the_same_bonds(graph: Lattice) -> None:
         around = graph.adjacency[graph.offsets[site] : graph.offsets[site + 1]]
         assert list(around) == [k for k in graph.neighbours[site] if k >= 0]
         assert len(around) == graph.degrees[site]
+        for bond, other in zip(
+            graph.adjacent_bonds[graph.offsets[site] : graph.offsets[site + 1]], around, strict=True
+        ):
+            assert graph.edges[bond].tolist() == sorted((site, int(other)))
 
 
 @given(graphs())
@@ -125,6 +156,106 @@ def test_colours_of_neighbours_differ_and_two_are_found_where_they_exist(graph: 
     else:
         assert graph.sublattice is not None
         assert graph.sublattice.tolist() == side
+
+
+REGULAR = [
+    (chain, 5),
+    (chain, 8),
+    (square, 4),
+    (square, 5),
+    (king, 4),
+    (king, 6),
+    (triangular, 3),
+    (triangular, 4),
+    (triangular, 6),
+    (honeycomb, 3),
+    (cubic, 3),
+    (cubic, 4),
+]
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+@pytest.mark.parametrize(("make", "length"), REGULAR)
+def test_known_colourings_are_those_that_a_search_finds(make, length: int, periodic: bool) -> None:
+    lattice = make(length, periodic)
+    graph = from_edges(lattice.n_sites, lattice.edges)  # of which no formula is known
+    a, b = lattice.edges.T
+    assert np.all(lattice.colouring[a] != lattice.colouring[b])
+    assert lattice.colours_are_fewest
+    if lattice.sublattice is None:
+        assert graph.sublattice is None
+        rows = [[int(k) for k in row if k >= 0] for row in graph.neighbours]
+        colours, fewest = coloured(rows)
+        assert fewest
+        assert max(colours) == lattice.colouring.max()
+    else:
+        np.testing.assert_array_equal(graph.sublattice, lattice.sublattice)
+
+
+@given(graphs())
+@settings(max_examples=100, deadline=None)
+def test_fewest_colours_by_trying_all(graph: Lattice) -> None:
+    if graph.n_sites > 6:
+        return
+    a, b = graph.edges.T
+    fewer = int(graph.colouring.max())  # one colour less than used
+    trials = np.array(list(product(range(fewer), repeat=graph.n_sites))).reshape(-1, graph.n_sites)
+    assert graph.colours_are_fewest
+    assert not np.any(np.all(trials[:, a] != trials[:, b], axis=1) & (fewer > 0))
+
+
+def test_hard_graphs_are_coloured_too() -> None:
+    # Mycielski's graphs have no triangles and need one colour more each time: 4, 5, 6.
+    for order, colours in ((4, 4), (5, 5), (6, 6)):
+        graph = from_networkx(networkx.mycielski_graph(order))
+        assert graph.colouring.max() + 1 == colours
+    assert from_networkx(networkx.mycielski_graph(4)).colours_are_fewest
+    assert from_networkx(networkx.complete_graph(12)).colouring.max() + 1 == 12
+    large = triangular(25)  # greedy: four colours would do
+    a, b = large.edges.T
+    assert np.all(large.colouring[a] != large.colouring[b])
+    assert large.colouring.max() + 1 <= 5
+    assert not large.colours_are_fewest
+
+
+@pytest.mark.parametrize("make", [chain, square, king, triangular, honeycomb, cubic])
+@pytest.mark.parametrize("periodic", [True, False])
+def test_a_description_gives_the_same_lattice_back(make, periodic: bool) -> None:
+    lattice = make(4, periodic)
+    again = from_description(lattice.description())
+    np.testing.assert_array_equal(again.bond_ends, lattice.bond_ends)
+    for name in ("name", "shape", "family", "periodic", "n_sites"):
+        assert getattr(again, name) == getattr(lattice, name)
+
+
+def test_graphs_from_elsewhere() -> None:
+    lattice = from_edges(4, [(1, 0), (2, 3), (3, 1)], name="path")
+    again = from_description(lattice.description())
+    assert again.bond_ends.tolist() == lattice.bond_ends.tolist() == [[1, 0], [3, 1], [2, 3]]
+    assert again.name == "path"
+
+    a, b = lattice.edges.T
+    values = np.array([2.0, -1.0, 0.5])
+    for kind in (coo_array, csr_array, csr_matrix):
+        upper = coo_array((values, (a, b)), (4, 4))
+        graph = from_sparse(kind(upper + upper.T))
+        np.testing.assert_array_equal(graph.edges, lattice.edges)
+    stored_zero = csr_array((np.zeros(2), ([0, 1], [1, 0])), (3, 3))
+    assert from_sparse(stored_zero).n_edges == 0
+
+    directed = networkx.DiGraph([("c", "a"), ("a", "b")])
+    assert list(directed) == ["c", "a", "b"]
+    assert from_networkx(directed).bond_ends.tolist() == [[0, 1], [1, 2]]
+    own = SimpleNamespace(nodes="ab", edges=[("b", "a")])  # no networkx needed
+    assert from_networkx(own).bond_ends.tolist() == [[1, 0]]
+    assert from_networkx(networkx.grid_2d_graph(4, 4)).is_bipartite
+
+
+def test_large_lattices_stay_within_int32() -> None:
+    lattice = square(300)
+    assert lattice.n_edges == 2 * 300**2
+    assert lattice.bond_ends.dtype == lattice.edges.dtype == np.int32
+    assert np.all(np.bincount(lattice.bond_ends[:, 0]) == 2)
 
 
 def test_a_lattice_cannot_be_changed() -> None:
@@ -154,7 +285,23 @@ def test_a_lattice_cannot_be_changed() -> None:
         (lambda: honeycomb(1), "at least 2"),
         (lambda: cubic(-4), "cubic length = -4"),
         (lambda: square(2.5), "2.5"),  # type: ignore[arg-type]
+        (lambda: square(50_000), "2500000000 sites"),
+        (lambda: king(2), "at least 3"),
         (lambda: from_edges(0, []), "n = 0"),
+        (lambda: from_edges(2**31, []), "fewer than 2"),
+        (lambda: from_sparse(np.eye(3)), "ndarray of shape"),
+        (lambda: from_sparse(csr_array(np.eye(3))), "site 0 to itself"),
+        (lambda: from_sparse(csr_array(np.ones((2, 3)))), r"shape \(2, 3\)"),
+        (lambda: from_sparse(csr_array([[0, 1], [2, 0]])), "not symmetric"),
+        (lambda: from_networkx(networkx.Graph()), "n = 0"),
+        (lambda: from_networkx(networkx.Graph([(5, 5)])), "site 0 to itself"),
+        (lambda: from_networkx(networkx.MultiGraph([(0, 1), (0, 1)])), r"edge \(0, 1\)"),
+        (lambda: from_networkx(networkx.DiGraph([(0, 1), (1, 0)])), r"edge \(0, 1\)"),
+        (lambda: from_networkx([(0, 1)]), "type list"),
+        (lambda: square(5).require_bipartite("Kawasaki"), "5×5 torus has odd cycles, but Kawasaki"),
+        (lambda: from_description({"lattice": "moebius"}), "lattice = 'moebius'"),
+        (lambda: from_description({"lattice": "square", "length": 4}), "no 'periodic'"),
+        (lambda: from_description({"lattice": "square", "length": 0, "periodic": True}), "= 0"),
         (lambda: from_edges(3, [(0, 3)]), "site 3"),
         (lambda: from_edges(3, [(-1, 2)]), "site -1"),
         (lambda: from_edges(3, [(1, 1)]), "site 1 to itself"),
@@ -168,3 +315,7 @@ def test_bad_lattices_are_refused_in_one_sentence(make: object, words: str) -> N
         make()  # type: ignore[operator]
     assert "accepted" in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+def test_bipartite_lattices_pass_the_requirement() -> None:
+    np.testing.assert_array_equal(square(4).require_bipartite("order"), square(4).sublattice)

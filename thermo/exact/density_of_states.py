@@ -13,11 +13,11 @@ import numpy as np
 from thermo.arguments import finite_number, whole_number
 from thermo.errors import InvalidInputError
 from thermo.kernels.modular import inverse_transform, torus_polynomial_values
-from thermo.lattice import Lattice, square
+from thermo.lattice import square
 from thermo.levels import EnergyLevels
 from thermo.models.ising import Ising
 
-__all__ = ["density_of_states", "ising_torus", "ising_torus_counts"]
+__all__ = ["exact_levels", "ising_torus", "ising_torus_counts"]
 
 LARGEST_TORUS = 128 * 128  # sites; the work grows as sites^2.5
 
@@ -132,16 +132,16 @@ def ising_torus(rows: int, columns: int | None = None, *, coupling: float = 1.0)
     return EnergyLevels(energies, log_degeneracy)
 
 
-def density_of_states(model: Any, method: str = "exact") -> EnergyLevels:
+def exact_levels(model: Any) -> EnergyLevels:
     """Return the number of states at every energy of a model, exactly.
+
+    It is `thermo.density_of_states` with the method ``"exact"``.
 
     Parameters
     ----------
     model : model
         `thermo.Ising` on `thermo.lattice.square` with periodic edges in zero field (any coupling,
         up to 128² sites), or any model whose ``levels()`` can list its states.
-    method : str
-        ``"exact"``.
 
     Returns
     -------
@@ -151,19 +151,17 @@ def density_of_states(model: Any, method: str = "exact") -> EnergyLevels:
     Raises
     ------
     InvalidInputError
-        Another method, or a model for which neither way is open; the message says why.
+        A model for which neither way is open; the message says why.
 
     Examples
     --------
     >>> from thermo.lattice import square
     >>> from thermo.models import Ising
-    >>> levels = density_of_states(Ising(square(32), coupling=-1.0))
+    >>> levels = exact_levels(Ising(square(32), coupling=-1.0))
     >>> levels.minimum, round(levels.log_states / 1024, 12)
     (-2048.0, 0.69314718056)
     """
-    if method != "exact":
-        raise InvalidInputError(f"method = {method!r} was given; accepted here: 'exact'.")
-    if isinstance(model, Ising) and model.field == 0.0 and _is_square_torus(model.lattice):
+    if isinstance(model, Ising) and _is_plain_square_torus(model):
         return ising_torus(model.lattice.shape[0], coupling=model.coupling)
     enumerate_levels = getattr(model, "levels", None)
     if not callable(enumerate_levels):
@@ -180,12 +178,14 @@ def density_of_states(model: Any, method: str = "exact") -> EnergyLevels:
         ) from error
 
 
-def _is_square_torus(lattice: Lattice) -> bool:
-    side = lattice.shape[0]
+def _is_plain_square_torus(model: Ising) -> bool:
+    side = model.lattice.shape[0]
     return (
-        lattice.shape == (side, side)
+        model.has_uniform_coupling
+        and not model.fields.any()
+        and model.lattice.shape == (side, side)
         and side >= 3
-        and np.array_equal(lattice.edges, square(side).edges)
+        and np.array_equal(model.lattice.edges, square(side).edges)
     )
 
 

@@ -11,7 +11,7 @@ from thermo.canonical import Thermodynamics
 from thermo.errors import InvalidInputError
 from thermo.temperature import as_beta
 
-__all__ = ["ising_chain", "potts_chain", "spin_chain"]
+__all__ = ["clock_chain", "ising_chain", "potts_chain", "spin_chain"]
 
 Array = NDArray[np.float64]
 
@@ -127,6 +127,70 @@ def potts_chain(
     q = whole_number(q, "q", 2)
     return spin_chain(
         -finite_number(coupling, "coupling") * np.eye(q), beta, sites, periodic=periodic
+    )
+
+
+def clock_chain(
+    beta: ArrayLike,
+    sites: int,
+    q: int,
+    coupling: float = 1.0,
+    field: float = 0.0,
+    chirality: float = 0.0,
+    *,
+    periodic: bool = True,
+) -> Thermodynamics:
+    r"""Exact thermodynamics (totals) of the one-dimensional q-state clock model, chiral or not.
+
+    .. math::
+        H = -J\sum_i \cos\frac{2\pi(s_{i+1} - s_i + \Delta)}{q} - h\sum_i \cos\frac{2\pi s_i}{q}
+
+    Parameters
+    ----------
+    beta : array_like, any shape
+        Inverse temperatures in 1/energy; either sign, 0, ±inf.
+    sites : int
+        N: at least 2 for a ring (two sites are joined by two bonds), 1 for an open chain.
+    q : int
+        Number of states of a spin, at least 2.
+    coupling, field : float
+        J and h in units of energy, any sign.
+    chirality : float
+        Δ. It changes nothing in an open chain if it is a whole number, h = 0.
+    periodic : bool
+        Ring (True) or open chain.
+
+    Returns
+    -------
+    Thermodynamics
+        Totals, shaped like ``beta``.
+
+    Raises
+    ------
+    InvalidInputError
+        β is NaN, too few sites or states, J, h or Δ not finite.
+
+    References
+    ----------
+    S. Ostlund, Phys. Rev. B 24, 398 (1981).
+
+    Examples
+    --------
+    Every spin wants to be an hour ahead of the last: three starts fit a ring of six.
+
+    >>> import numpy as np
+    >>> state = clock_chain(np.inf, 6, 3, chirality=-1.0)
+    >>> print(state.internal_energy.round(9), np.exp(state.entropy).round(9))
+    -6.0 3.0
+    """
+    hours = np.arange(whole_number(q, "q", 2))
+    turned = hours - hours[:, None] + finite_number(chirality, "chirality")
+    return spin_chain(
+        -finite_number(coupling, "coupling") * np.cos(2 * np.pi * turned / q),
+        beta,
+        sites,
+        site_energies=-finite_number(field, "field") * np.cos(2 * np.pi * hours / q),
+        periodic=periodic,
     )
 
 
