@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# A file of tests stays together: what its fixtures make is made once.
+PARALLEL := --numprocesses auto --dist loadfile
 # pip writes bytecode while it installs: the first `spinlogit` is then as quick as the second.
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
@@ -14,17 +16,17 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	  { echo "spinlogit needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 setup" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV) || \
 	  { echo "could not make a virtual environment with $(PYTHON) (on Debian: apt-get install python3-venv)" >&2; exit 2; }
-	$(PIP) --editable '.[llm,test,docs]'
+	$(PIP) --editable '.[llm,distributed,test,docs]'
 	@touch $@
 
 demo: setup
 	$(BIN)/spinlogit compare --out out/compare
 
 test: setup lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-slow: setup
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest $(PARALLEL) -m slow
 
 lint: setup
 	$(BIN)/ruff check .
@@ -40,9 +42,12 @@ picture: demo
 	  Image.open('out/compare/compare.png').convert('RGB').quantize(128, dither=0) \
 	  .save('docs/_static/compare.png', optimize=True)"
 
+# The tables in the documentation are what this writes. Nothing else should run meanwhile.
 bench: setup
-	$(PIP) --editable '.[llm,test,docs,bench]'
-	$(BIN)/python benchmarks/ising_speed.py
+	$(PIP) --editable '.[llm,distributed,test,docs,bench]'
+	for name in ising_speed discrete_speed vector_speed cluster_speed wang_landau \
+	  autocorrelation_times peers; do \
+	  $(BIN)/python benchmarks/$$name.py --json docs/measured/$$name.json || exit 1; done
 
 clean:
 	rm -rf $(VENV) out build dist docs/_build docs/api/generated

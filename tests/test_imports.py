@@ -18,7 +18,7 @@ PACKAGES = ("thermo", "llm_bridge")
 # for all its modules. The roots come last: what they gather is theirs to import, not the reverse.
 ORDER = (
     # physics
-    ("thermo.errors", "thermo.arguments"),
+    ("thermo.errors", "thermo.arguments", "thermo.memory", "thermo.printable"),
     ("thermo.temperature", "thermo.physical_units"),
     ("thermo.kernels",),
     ("thermo.levels", "thermo.populations"),
@@ -34,7 +34,7 @@ ORDER = (
     ("thermo.cli",),
     ("thermo",),
     # language models
-    ("llm_bridge.errors", "llm_bridge.printable"),
+    ("llm_bridge.errors",),
     ("llm_bridge.demo_model",),
     ("llm_bridge.models", "llm_bridge.logits", "llm_bridge.record_files"),
     ("llm_bridge.spectrum",),

@@ -26,21 +26,40 @@ from thermo.thermometry import fit_beta, matching_beta
 
 if TYPE_CHECKING:
     from thermo import errors, exact, freedom, lattice, models, plots
-    from thermo.exact.density_of_states import density_of_states
+    from thermo.models.clock import Clock
+    from thermo.models.disorder import j1_j2, spin_glass
+    from thermo.models.heisenberg import Heisenberg
     from thermo.models.ising import Ising
     from thermo.models.oscillator import Oscillator
+    from thermo.models.potts import Potts
     from thermo.models.two_level import TwoLevel
+    from thermo.models.xy import XY
+    from thermo.run.annealing import population_annealing
+    from thermo.run.demon import demon_thermometer
+    from thermo.run.density_of_states import density_of_states
+    from thermo.run.files import load_run
     from thermo.run.simulate import simulate
+    from thermo.run.tempering import parallel_tempering
 
 __version__ = "0.1.0"
 
 # Names loaded on first use → module that defines them.
 _LAZY = {
     "Ising": "thermo.models.ising",
+    "Potts": "thermo.models.potts",
+    "Clock": "thermo.models.clock",
+    "XY": "thermo.models.xy",
+    "Heisenberg": "thermo.models.heisenberg",
     "TwoLevel": "thermo.models.two_level",
     "Oscillator": "thermo.models.oscillator",
-    "density_of_states": "thermo.exact.density_of_states",
+    "spin_glass": "thermo.models.disorder",
+    "j1_j2": "thermo.models.disorder",
     "simulate": "thermo.run.simulate",
+    "load_run": "thermo.run.files",
+    "parallel_tempering": "thermo.run.tempering",
+    "population_annealing": "thermo.run.annealing",
+    "density_of_states": "thermo.run.density_of_states",
+    "demon_thermometer": "thermo.run.demon",
 }
 _MODULES = ("errors", "exact", "freedom", "lattice", "models", "plots")
 

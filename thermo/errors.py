@@ -9,9 +9,13 @@ __all__ = [
     "TruncatedSpectrumError",
     "EnergyOutOfRangeError",
     "NotConvergedError",
+    "CheckpointError",
+    "RunFileError",
     "SpinlogitWarning",
     "TautologyWarning",
     "EquilibrationWarning",
+    "CheckpointWarning",
+    "WorkerWarning",
 ]
 
 
@@ -58,6 +62,14 @@ class NotConvergedError(SpinlogitError, RuntimeError):
     """An iteration ended before its tolerance was met; the message says how far it came."""
 
 
+class CheckpointError(SpinlogitError, ValueError):
+    """A checkpoint directory holds something else than the run that was asked for."""
+
+
+class RunFileError(SpinlogitError, ValueError):
+    """A run file cannot be read: damaged, of another program, or of a later version."""
+
+
 class SpinlogitWarning(UserWarning):
     """Base of every warning of this project."""
 
@@ -68,3 +80,11 @@ class TautologyWarning(SpinlogitWarning):
 
 class EquilibrationWarning(SpinlogitWarning):
     """A run does not look equilibrated; its errors are not to be trusted."""
+
+
+class CheckpointWarning(SpinlogitWarning):
+    """A file of a checkpoint is damaged; the run goes on from what came before it."""
+
+
+class WorkerWarning(SpinlogitWarning):
+    """The workers of an executor died; their work was done elsewhere, with the same results."""

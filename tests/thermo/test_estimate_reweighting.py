@@ -181,3 +181,21 @@ def test_energy_counts() -> None:
         energy_counts([[[np.nan]]], grid)
     with pytest.raises(InvalidInputError, match="no draws"):
         energy_counts(np.empty((1, 1, 0)), grid)
+
+
+def test_errors_of_ln_g_cover_the_truth_and_grow_towards_the_ends() -> None:
+    result = analysed(BETA, COUNTS)
+    common = np.isin(LEVELS.energies, result.levels.energies)
+    z = (result.levels.log_degeneracy - LEVELS.log_degeneracy[common]) / result.stderr
+    seen_well = np.isfinite(result.stderr) & (result.stderr < 0.2)
+    # Student's t with 31 degrees of freedom exceeds 6.5 once in 3·10⁶; about 250 levels.
+    assert np.abs(z[seen_well]).max() < 6.5
+    middle = len(result.levels) // 2
+    assert result.stderr[middle] < result.stderr[seen_well][[0, -1]].min()
+
+
+def test_the_error_of_a_level_that_one_replica_alone_saw_is_unknown() -> None:
+    counts = np.array([[[5, 100, 100]], [[0, 100, 100]], [[0, 100, 100]]])
+    result = multi_histogram([0.0, 1.0, 2.0], counts, [0.0], log_states=0.0)
+    assert result.stderr[0] == np.inf
+    assert np.isfinite(result.stderr[1:]).all()

@@ -14,58 +14,71 @@ import pytest
 from scipy.sparse.csgraph import connected_components
 
 from thermo.errors import InvalidInputError
-from thermo.kernels.ising_lanes import MATCH_ROWS, THRESHOLD_ROWS, Rules
-from thermo.kernels.lanes import LANES, unpack
+from thermo.kernels.ising_lanes import Acceptance, class_count
+from thermo.kernels.lanes import LANES, WORDS, unpack
 from thermo.lattice import Lattice, chain, from_edges, square, triangular
 from thermo.models import Ising
 from thermo.sampling.acceptance import ALWAYS, HALF, UPDATES, checked_update, flip_threshold
-from thermo.sampling.lane_rules import lane_rules
+from thermo.sampling.lane_batch import LaneBatch
 
 BETAS = np.array([-np.inf, -3.0, -0.5, -1e-3, -0.0, 0.0, 1e-3, 0.1, 0.44, 2.0, 50.0, np.inf])
 LANE_BETA = np.resize(BETAS, LANES)
 
 
-def flip_probability(rules: Rules, kind: int, unsatisfied: int, up: bool, lane: int) -> float:
-    """Read out of the tables with what probability a lane flips such a spin."""
+def flip_probability(tables: Acceptance, site: int, above: int, up: bool, lane: int) -> float:
+    """Read out of the tables with what probability a lane flips such a spin.
 
-    def in_class(table: np.ndarray, c: int, rows: int) -> bool:
-        pattern = unpack(table[c * MATCH_ROWS : c * MATCH_ROWS + rows])[:, lane]
-        bits = [(unsatisfied >> b) & 1 for b in range(4)] + [int(up)]
-        return all(bool(bit) != turned for bit, turned in zip(bits[:rows], pattern, strict=True))
+    `above`: how many neighbours are up, after reversing those behind flipped bonds.
+    """
+    degree = len(tables.bonds)
+    classes = class_count(tables.kind, degree)
+    if tables.kind is None:
+        if 2 * above == degree:
+            return 0.5
+        first, c = 0, min(above, degree - above)
+        up_aligned = bool(unpack(tables.aligned)[0, lane]) == (2 * above > degree)
+        two_sided = bool(unpack(tables.two_sided)[0, lane])
+    else:
+        first, c = classes * int(tables.kind[site]), above
+        up_aligned, two_sided = (
+            bool(of_class(table[first : first + classes], c)[0, lane])
+            for table in (tables.aligned, tables.two_sided)
+        )
+    bits = tables.threshold.reshape(-1, 64, classes, WORDS)[first // classes]
+    threshold = sum(1 << (63 - k) for k, rows in enumerate(bits) if of_class(rows, c)[0, lane])
+    if up == up_aligned:
+        return threshold / 2**64
+    return 1 - threshold / 2**64 if two_sided else 1.0
 
-    if rules.has_coin[kind] and in_class(rules.coin, kind, 4):
-        return 0.5
-    for c in range(rules.first_class[kind], rules.first_class[kind + 1]):
-        if in_class(rules.match, c, 5 if rules.by_spin else 4):
-            rows = unpack(rules.threshold[c * THRESHOLD_ROWS : (c + 1) * THRESHOLD_ROWS])[:, lane]
-            threshold = sum(1 << (64 - k) for k in range(1, 65) if rows[k])
-            return 1.0 if rows[0] else threshold / 2**64
-    return 1.0
+
+def of_class(rows: np.ndarray, c: int) -> np.ndarray:
+    """Undo the differences from the first class, and unpack."""
+    return unpack((rows[c] ^ rows[0] if c else rows[0])[None, :])
 
 
 def single_site_matrices(
     model: Ising, update: str, lane: int, *, coin: bool = True
 ) -> Iterator[np.ndarray]:
     """Yield, site by site in the order of a sweep, the transition matrix of one attempted flip."""
-    n, lattice = model.lattice.n_sites, model.lattice
-    rules = lane_rules(model, LANE_BETA, update)
-    if not coin:
-        rules = rules._replace(has_coin=np.zeros_like(rules.has_coin))
-    reverse = bool(unpack(rules.sign)[0, lane])
+    n = model.lattice.n_sites
+    batch = LaneBatch(model, update, LANE_BETA, np.random.SeedSequence(0))
+    graph, tables = batch._graph, batch._acceptance
     states = np.arange(2**n)
     spins = (states[:, None] >> np.arange(n)) & 1
+    spins_and_down = np.append(spins, np.zeros((2**n, 1), dtype=int), axis=1)
     for site in range(n):
-        around = lattice.adjacency[lattice.offsets[site] : lattice.offsets[site + 1]]
-        differ = spins[:, around] != spins[:, [site]]
-        unsatisfied = (differ ^ reverse).sum(axis=1)
+        around = spins_and_down[:, graph.neighbours[site]]
+        if graph.flipped is not None:
+            around = around ^ -graph.flipped[site]
+        above = around.sum(axis=1)
         cases = {
-            (u, up): flip_probability(rules, rules.kind[site], u, up, lane)
-            for u in range(len(around) + 1)
+            (k, up): flip_probability(tables, site, k, up, lane)
+            for k in np.unique(above).tolist()
             for up in (False, True)
         }
-        flips = np.array(
-            [cases[u, bool(s)] for u, s in zip(unsatisfied, spins[:, site], strict=True)]
-        )
+        if not coin:
+            cases = {case: 1.0 if p == 0.5 else p for case, p in cases.items()}
+        flips = np.array([cases[k, bool(s)] for k, s in zip(above, spins[:, site], strict=True)])
         matrix = np.zeros((2**n, 2**n))
         matrix[states, states ^ (1 << site)] = flips
         matrix[states, states] = 1 - flips
@@ -89,12 +102,13 @@ TINY = {
 
 
 @pytest.mark.parametrize("update", UPDATES)
-@pytest.mark.parametrize("field", [0.0, 0.3, -1.0])
+@pytest.mark.parametrize(("signs", "field"), [("+", 0.0), ("+-+", 0.0), ("+-+", 0.3)])
 @pytest.mark.parametrize("lattice", TINY.values(), ids=TINY.keys())
 def test_every_flip_is_in_detailed_balance_at_every_beta(
-    lattice: Lattice, field: float, update: str
+    lattice: Lattice, signs: str, field: float, update: str
 ) -> None:
-    model = Ising(lattice, coupling=0.8, field=field)
+    couplings = np.resize([0.8 if sign == "+" else -0.8 for sign in signs], lattice.n_edges)
+    model = Ising(lattice, 0.8 if signs == "+" else couplings, field)
     for lane, beta in enumerate(BETAS):
         if abs(beta) > 20:  # the Boltzmann weights themselves underflow; see the next test
             continue

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from thermo.canonical import canonical
 from thermo.errors import EquilibrationWarning, InvalidInputError
-from thermo.lattice import chain, from_edges, square, triangular
+from thermo.lattice import chain, from_edges, honeycomb, square, triangular
 from thermo.models import Ising, TwoLevel
 from thermo.run import Run, chains
 from thermo.run.simulate import simulate
@@ -69,11 +70,12 @@ def test_same_seed_same_numbers_for_any_threads_and_any_chunks(
 ) -> None:
     first = small_run(threads=1)  # 600 chains: two batches
     second = small_run(threads=2)
-    monkeypatch.setattr(chains, "_FLIPS_PER_STEP", 16 * 512 * 7)
+    monkeypatch.setattr(chains, "_FIRST_FLIPS", 1)  # every sweep a chunk of its own
+    monkeypatch.setattr(chains, "_SECONDS", 0.0)
     third = small_run(threads=3)
     for run in (second, third):
         assert np.array_equal(first.energy_series, run.energy_series)
-        assert np.array_equal(first.packed_spins, run.packed_spins)
+        assert np.array_equal(first.final_spins, run.final_spins)
     assert not np.array_equal(first.energy_series, small_run(seed=SEED + 1).energy_series)
 
 
@@ -212,7 +214,6 @@ def test_progress_goes_to_standard_error_only_when_asked(capsys: pytest.CaptureF
     ("changes", "words"),
     [
         ({"model": TwoLevel(3)}, r"TwoLevel\(3"),
-        ({"model": Ising(from_edges(17, [(0, k) for k in range(1, 17)]))}, "16 neighbours"),
         ({"beta": np.nan}, "nan"),
         ({"beta": [0.1, np.nan]}, "nan"),
         ({"beta": []}, r"shape \(0,\)"),
@@ -224,13 +225,27 @@ def test_progress_goes_to_standard_error_only_when_asked(capsys: pytest.CaptureF
         ({"burn_in": -1}, "burn_in = -1"),
         ({"replicas": 1}, "replicas = 1"),
         ({"seed": -1}, "seed = -1"),
+        ({"seed": 2**64}, "seed = 18446744073709551616"),
+        ({"seed": 0.5}, "seed = 0.5"),
         ({"measure_every": 0}, "measure_every = 0"),
         ({"measure_every": 41}, "measure_every = 41"),
         ({"threads": 0}, "threads = 0"),
+        ({"threads": 2, "executor": ThreadPoolExecutor(1)}, "threads = 2"),
+        ({"executor": "processes"}, "executor = 'processes'"),
+        ({"callback": 3}, "callback = 3"),
+        ({"snapshots_every": 3, "measure_every": 2}, "snapshots_every = 3"),
+        ({"snapshots_every": 41}, "snapshots_every = 41"),
+        ({"structure_factor_every": 0}, "structure_factor_every = 0"),
+        ({"structure_factor_every": 1, "model": Ising(honeycomb(3))}, "honeycomb"),
+        ({"structure_factor_every": 1, "model": Ising(square(4, periodic=False))}, "square 4×4"),
         ({"update": "heatbath"}, "did you mean 'heat_bath'"),
+        ({"update": "over_relaxation"}, "accepted for Ising"),
+        ({"update": "kawasaki", "start": "ordered"}, "keeps the magnetisation"),
+        ({"replicas": 10**9}, "of memory"),
         ({"start": "hot"}, "start = 'hot'"),
         ({"start": np.ones(15)}, r"\(15,\)"),
-        ({"start": np.zeros(16)}, r"\+1 and -1"),
+        ({"start": np.zeros(16)}, r"\+1 (and|or) -1"),
+        ({"start": np.full(16, 2)}, r"\+1 (and|or) -1"),
         ({"start": "ordered", "model": Ising(triangular(3))}, "frustrated"),
     ],
 )
@@ -251,7 +266,7 @@ def test_an_error_in_a_thread_reaches_the_caller(monkeypatch: pytest.MonkeyPatch
     def broken(*_: object) -> None:
         raise RuntimeError("in a thread")
 
-    monkeypatch.setattr(chains, "_run_batch", broken)
+    monkeypatch.setattr(chains.LiveBatch, "advance", broken)
     with pytest.raises(RuntimeError, match="in a thread"):
         small_run()
 

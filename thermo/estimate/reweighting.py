@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from thermo.canonical import canonical
 from thermo.errors import InvalidInputError, NotConvergedError
-from thermo.estimate.jackknife import JackknifeEstimate, delete_one_error
+from thermo.estimate.jackknife import JackknifeEstimate
+from thermo.estimate.sampled_density import SampledDensity, normalized_levels
 from thermo.levels import EnergyLevels
 from thermo.temperature import as_beta
 
@@ -22,21 +22,10 @@ Array = NDArray[np.float64]
 # the gap is then about 1/√10 nats.
 _SHARED_SAMPLES = 10.0
 _ITERATIONS = 200
-_CURVES = (
-    "log_partition_function",
-    "internal_energy",
-    "energy_variance",
-    "entropy",
-    "heat_capacity",
-    "free_energy",
-    "effective_states",
-    "participation_ratio",
-    "equivalent_dof",
-)
 
 
-@dataclass(frozen=True, eq=False)
-class MultiHistogram:
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class MultiHistogram(SampledDensity):
     """A density of states from histograms at several β, with what is needed for its errors.
 
     Attributes
@@ -56,39 +45,10 @@ class MultiHistogram:
         One sentence for every run that was not used.
     """
 
-    levels: EnergyLevels
     beta: Array
     log_partition_function: Array
     shared_samples: Array
-    replicas: tuple[EnergyLevels, ...] = ()
     excluded: tuple[str, ...] = ()
-
-    def estimate(self, function: Callable[[EnergyLevels], ArrayLike]) -> JackknifeEstimate:
-        """Return any quantity that follows from energy levels, with its jackknife error.
-
-        Parameters
-        ----------
-        function : callable
-            EnergyLevels → array of any fixed shape.
-
-        Returns
-        -------
-        JackknifeEstimate
-            (value, error).
-
-        Raises
-        ------
-        InvalidInputError
-            The counts were not given replica by replica.
-        """
-        if not self.replicas:
-            raise InvalidInputError(
-                "errors need counts of shape (replica, B, L) with at least 2 replicas; counts of "
-                "one replica, or their sum, were given"
-            )
-        left_out = np.array([function(levels) for levels in self.replicas], dtype=np.float64)
-        value = np.asarray(function(self.levels), dtype=np.float64)
-        return JackknifeEstimate(value, delete_one_error(left_out))
 
     def curve(self, name: str, beta: ArrayLike) -> JackknifeEstimate:
         """Return a thermodynamic function at any β between the runs, with its jackknife error.
@@ -120,9 +80,7 @@ class MultiHistogram:
                 f"β = {worst:g} was asked of runs between β = {low:g} and {high:g}; accepted: β "
                 "in between"
             )
-        if name not in _CURVES:
-            raise InvalidInputError(f"{name!r} was asked; accepted: {', '.join(_CURVES)}")
-        return self.estimate(lambda levels: getattr(canonical(levels, b), name))
+        return super().curve(name, b)
 
 
 def energy_counts(series: ArrayLike, energies: ArrayLike) -> Array:
@@ -265,7 +223,14 @@ def multi_histogram(
         rest = np.delete(table, left_out, axis=0).sum(axis=0)
         replicas.append(_combine(grid, rest, b, log_states, start=free)[0])
     log_z = canonical(levels, b).log_partition_function
-    return MultiHistogram(levels, b, log_z, shared, tuple(replicas), excluded)
+    return MultiHistogram(
+        levels=levels,
+        replicas=tuple(replicas),
+        beta=b,
+        log_partition_function=log_z,
+        shared_samples=shared,
+        excluded=excluded,
+    )
 
 
 def _checked(energies: ArrayLike, counts: ArrayLike, beta: ArrayLike) -> tuple[Array, Array, Array]:
@@ -322,10 +287,8 @@ def _combine(
             f"the runs at β = {beta[k]:g} and {beta[k + 1]:g} share only {shared[k]:.2g} effective "
             f"samples (at least {_SHARED_SAMPLES:g} are needed); run at a β in between, or longer"
         )
-    log_g = np.log(histogram) - log_mixture
-    top = log_g.max()
-    log_g += log_states - top - np.log(np.exp(log_g - top).sum())
-    return EnergyLevels(energy, log_g), free, shared
+    levels = normalized_levels(energy, np.log(histogram) - log_mixture, log_states)
+    return levels, free, shared
 
 
 def _require_contact(energy: Array, counts: Array, beta: Array) -> None:

@@ -3,8 +3,8 @@
 Bit ℓ % 64 of word ℓ // 64 belongs to lane ℓ, and one lane is one replica. In plain Python a vector
 is a numpy array of eight ``uint64``; inside a compiled kernel it is the LLVM type ``<8 x i64>``,
 which LLVM cuts into whatever registers the processor has (one of AVX-512, two of AVX2, four of SSE2
-or NEON). The operators ``& | ^ ~ + << >>`` and the functions below mean the same in both worlds, so
-that a kernel gives the same bits compiled and as ``kernel.py_func``.
+or NEON). The operators ``& | ^ ~ + - << >>`` and the functions below mean the same in both worlds,
+so that a kernel gives the same bits compiled and as ``kernel.py_func``.
 
 Numba's cache of a kernel looks at the kernel's own file only: after an edit here, remove the
 ``__pycache__`` beside it.
@@ -18,14 +18,35 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
-from numba.extending import intrinsic, models, overload, register_model
+from numba.extending import intrinsic, models, overload, register_jitable, register_model
 
-__all__ = ["LANES", "WORDS", "any_lane", "load", "pack", "rotate_left", "splat", "store", "unpack"]
+__all__ = [
+    "LANES",
+    "WORDS",
+    "any_lane",
+    "bit_planes",
+    "instruction",
+    "lane_function",
+    "load",
+    "next_words",
+    "pack",
+    "popcount",
+    "previous_words",
+    "rotate_left",
+    "splat",
+    "store",
+    "transpose",
+    "unpack",
+]
 
 WORDS = 8
 LANES = 64 * WORDS
+
+# Inlined by LLVM, and without reference counting: the arrays belong to the caller of the kernel,
+# and counting them at every site costs more than the physics.
+lane_function = register_jitable(forceinline=True, _nrt=False)
 
 _WORD = ir.IntType(64)
 _VECTOR = ir.VectorType(_WORD, WORDS)
@@ -59,13 +80,28 @@ def splat(word: int) -> np.ndarray:
 
 
 def rotate_left(vector: np.ndarray, bits: int) -> np.ndarray:
-    """Rotate every word left by `bits`, 0 < `bits` < 64."""
+    """Rotate every word, or a single one, left by `bits`, 0 < `bits` < 64."""
     return (vector << bits) | (vector >> (64 - bits))
 
 
 def any_lane(vector: np.ndarray) -> bool:
     """Say whether a bit is set in any lane."""
     return bool(vector.any())
+
+
+def popcount(vector: np.ndarray) -> np.ndarray:
+    """Count the bits that are set in every word."""
+    return np.bitwise_count(vector).astype(np.uint64)
+
+
+def next_words(vector: np.ndarray) -> np.ndarray:
+    """Move every word one place down; word 0 goes to the end."""
+    return np.roll(vector, -1)
+
+
+def previous_words(vector: np.ndarray) -> np.ndarray:
+    """Move every word one place up; the last one becomes word 0."""
+    return np.roll(vector, 1)
 
 
 # ---- the same for numba ----------------------------------------------------------------------
@@ -196,12 +232,48 @@ def _splat_overload(word):
 
 @overload(rotate_left)
 def _rotate_left_overload(vector, bits):
+    if vector == types.uint64:
+        return lambda vector, bits: (vector << bits) | (vector >> (64 - bits))
     return (lambda vector, bits: _rotate_left(vector, bits)) if _is_vector(vector) else None
 
 
 @overload(any_lane)
 def _any_lane_overload(vector):
     return (lambda vector: _any_lane(vector)) if _is_vector(vector) else None
+
+
+def _overload_unary(function: Callable[..., Any], build: Callable[..., Any]) -> None:
+    """Give `function` of one vector the LLVM instructions of `build`."""
+
+    @instruction
+    def operation(typingctx, vector):
+        def codegen(context, builder, signature, args):
+            return build(builder, args[0])
+
+        return lane_vector(vector), codegen
+
+    @overload(function)
+    def choose(vector):
+        return (lambda vector: operation(vector)) if _is_vector(vector) else None
+
+
+def _build_popcount(builder: Any, vector: Any) -> Any:
+    count = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(_VECTOR, [_VECTOR]), f"llvm.ctpop.v{WORDS}i64"
+    )
+    return builder.call(count, [vector])
+
+
+def _build_turn(builder: Any, vector: Any, places: int) -> Any:
+    order = [(k + places) % WORDS for k in range(WORDS)]
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), WORDS), order)
+    return builder.shuffle_vector(vector, ir.Constant(_VECTOR, ir.Undefined), mask)
+
+
+_overload_unary(operator.invert, lambda builder, vector: builder.not_(vector))
+_overload_unary(popcount, _build_popcount)
+_overload_unary(next_words, lambda builder, vector: _build_turn(builder, vector, 1))
+_overload_unary(previous_words, lambda builder, vector: _build_turn(builder, vector, -1))
 
 
 def _overload_operator(symbol: Callable[..., Any], build: Callable[..., Any], shift: bool) -> None:
@@ -226,15 +298,47 @@ _overload_operator(operator.and_, lambda builder, a, b: builder.and_(a, b), shif
 _overload_operator(operator.or_, lambda builder, a, b: builder.or_(a, b), shift=False)
 _overload_operator(operator.xor, lambda builder, a, b: builder.xor(a, b), shift=False)
 _overload_operator(operator.add, lambda builder, a, b: builder.add(a, b), shift=False)
+_overload_operator(operator.sub, lambda builder, a, b: builder.sub(a, b), shift=False)
 _overload_operator(operator.lshift, lambda builder, a, b: builder.shl(a, b), shift=True)
 _overload_operator(operator.rshift, lambda builder, a, b: builder.lshr(a, b), shift=True)
 
 
-@instruction
-def _invert(typingctx, vector):
-    return lane_vector(vector), lambda context, builder, signature, args: builder.not_(args[0])
+# ---- one number per lane ---------------------------------------------------------------------
+
+_LOW_HALVES = tuple((2**64 - 1) // (2**step + 1) for step in (32, 16, 8, 4, 2, 1))
 
 
-@overload(operator.invert)
-def _invert_overload(vector):
-    return (lambda vector: _invert(vector)) if _is_vector(vector) else None
+@lane_function
+def transpose(rows, first):
+    """Turn 64 rows, in place: bit b of row r becomes bit r of row b, in each of the eight words.
+
+    H. S. Warren, "Hacker's Delight" (2002), section 7-3.
+    """
+    for stage in range(6):
+        step = 32 >> stage
+        low = splat(_LOW_HALVES[stage])
+        for r in range(first, first + 64):
+            if (r - first) & step == 0:
+                a = load(rows, r)
+                b = load(rows, r + step)
+                swap = ((a >> step) ^ b) & low
+                store(rows, r, a ^ (swap << step))
+                store(rows, r + step, b ^ swap)
+
+
+@njit(cache=True, nogil=True)
+def _transpose_all(rows: np.ndarray) -> None:
+    for first in range(0, len(rows), 64):
+        transpose(rows, first)
+
+
+def bit_planes(numbers: np.ndarray) -> np.ndarray:
+    """Slice numbers ``(k, LANES)`` of uint64 into bits: rows ``(k, 64, WORDS)``, lowest bit first.
+
+    >>> rows = bit_planes(np.arange(LANES, dtype=np.uint64)[None, :])
+    >>> bool(unpack(rows[0])[3, 8])  # bit 3 of the number of lane 8
+    True
+    """
+    rows = np.array(numbers.reshape(-1, WORDS, 64).transpose(0, 2, 1), order="C")
+    _transpose_all(rows.reshape(-1, WORDS))
+    return rows

@@ -1,132 +1,267 @@
-"""Chains at several β, in batches of 512 over a pool of threads."""
+"""All chains of a plan, chunk by chunk, in threads or through any executor."""
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from threading import Event
-from typing import Any
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Executor,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
-from thermo.models.ising import Ising
-from thermo.sampling.lane_batch import LANES, LaneBatch
+from thermo.errors import WorkerWarning
+from thermo.run.checkpoint import Checkpoint
+from thermo.run.chunk import Chunk, LiveBatch, run_chunk
+from thermo.run.plan import Plan
+from thermo.run.progress_bar import progress_bar
+from thermo.run.workers import available_cores
 
-__all__ = ["Plan", "run_chains"]
+__all__ = ["Outcome", "Progress", "run_chains"]
 
-_FLIPS_PER_STEP = 2**30  # attempted flips, about 0.1 s, between two looks at progress and Ctrl-C
+_SECONDS = 1.0  # a chunk should take about so long
+_FIRST_FLIPS = 2**24  # attempted in the first one
+
+State = dict[str, np.ndarray]
 
 
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """A run that has been checked and may begin.
+@dataclass(frozen=True)
+class Progress:
+    """What the `callback` of a run is told after every chunk of work.
 
-    Chain c is replica c % replicas of β number c // replicas. `ordered` (B,) says which β begin in
-    an ordered state; `given` (B, replicas, n) overrules it.
+    Attributes
+    ----------
+    fraction : float
+        Of all the work of the run, 0 … 1.
+    sweeps : int
+        Done by the chains of this chunk, burn-in included.
+    beta, replica : ndarray, shape (chains,)
+        Which β, as its number, and which replica of it each chain of this chunk is.
+    series : mapping of str to ndarray, shape (chains, draws)
+        What they measured in this chunk; empty during burn-in.
     """
 
-    model: Ising
+    fraction: float
+    sweeps: int
     beta: np.ndarray
-    replicas: int
-    burn_in: int
-    draws: int
-    measure_every: int
-    update: str
-    ordered: np.ndarray
-    given: np.ndarray | None
-    seed: int
-
-    @property
-    def chains(self) -> int:
-        """Number of chains of all β together."""
-        return self.beta.size * self.replicas
-
-    @property
-    def batches(self) -> int:
-        """Number of batches of 512 chains, the last one perhaps in part idle."""
-        return -(-self.chains // LANES)
-
-    @property
-    def sweeps(self) -> int:
-        """Sweeps of every chain."""
-        return self.burn_in + self.draws * self.measure_every
+    replica: np.ndarray
+    series: Mapping[str, np.ndarray]
 
 
-def run_chains(plan: Plan, threads: int | None, progress: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Run all chains; every batch has its own random stream, whichever thread takes it.
+@dataclass
+class Outcome:
+    """The results of all chains, put together as they come in.
+
+    Attributes
+    ----------
+    plan : Plan
+    series : dict of str to ndarray, shape (B, replicas, draws)
+    snapshots : ndarray or None, shape (B, replicas, snapshots, n[, d])
+    final : dict of str to ndarray, shape (B, replicas, …)
+        ``"spins"`` and perhaps ``"structure_factor"``.
+    """
+
+    plan: Plan
+    series: dict[str, np.ndarray] = field(default_factory=dict)
+    snapshots: np.ndarray | None = None
+    final: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def add(self, index: int, chunk: Chunk) -> None:
+        """Put what batch `index` did into its place."""
+        plan = self.plan
+        chains = plan.members(index)
+        lead = (plan.beta.size, plan.replicas)
+        before, after = (plan.draws_after(sweeps) for sweeps in (chunk.begin, chunk.end))
+        for name, values in chunk.series.items():
+            if name not in self.series:
+                self.series[name] = np.empty((*lead, plan.draws))
+            self.series[name][(*chains, slice(before, after))] = values
+        if chunk.snapshots is not None:
+            kept = chunk.snapshots
+            if self.snapshots is None:
+                self.snapshots = np.empty((*lead, plan.snapshots, *kept.shape[2:]), kept.dtype)
+            assert plan.snapshots_every is not None
+            first = before // plan.snapshots_every
+            self.snapshots[(*chains, slice(first, first + kept.shape[1]))] = kept
+        for name, values in chunk.final.items():
+            if name not in self.final:
+                self.final[name] = np.empty((*lead, *values.shape[1:]), values.dtype)
+            self.final[name][chains] = values
+
+
+def run_chains(
+    plan: Plan,
+    *,
+    threads: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = False,
+    callback: Callable[[Progress], object] | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Outcome:
+    """Run all chains of a plan, or the rest of what a checkpoint holds.
+
+    Every batch has its own random streams and its chunks come one after the other, so the bits are
+    the same whoever runs them and wherever they are cut. What ends the run early (Ctrl-C, an
+    exception of the callback) leaves all finished chunks in the checkpoint.
+
+    Parameters
+    ----------
+    plan : Plan
+    threads : int, optional
+        In this process; default: one per available core.
+    executor : concurrent.futures.Executor, optional
+        Used instead of threads. Should its workers die, the rest is done in this process.
+    progress : bool
+        Show a progress bar.
+    callback : callable, optional
+        Called in this thread after every chunk.
+    checkpoint : Checkpoint, optional
+        Of the same plan.
 
     Returns
     -------
-    series : ndarray, shape (3 or 2, chains, draws)
-        Energy, magnetisation and, on bipartite lattices, staggered magnetisation.
-    rows : ndarray of uint64, shape (batches, n, 8)
-        Final spins, packed (`thermo.sampling.lane_batch.lane_spins` unpacks a batch).
+    Outcome
     """
-    lattice = plan.model.lattice
-    series = np.empty((3 if lattice.is_bipartite else 2, plan.chains, plan.draws))
-    seeds = np.random.SeedSequence(plan.seed).spawn(plan.batches)
-    workers = min(threads or _cores(), plan.batches)
-    stop = Event()
-    with _bar(plan.sweeps * plan.batches, progress) as bar, ThreadPoolExecutor(workers) as pool:
-        try:
-            running = [
-                pool.submit(_run_batch, plan, k, seeds[k], series, bar, stop)
-                for k in range(plan.batches)
-            ]
-            rows = np.stack([batch.result() for batch in running])
-        finally:
-            stop.set()  # after Ctrl-C or an error no batch needs to go on
-    return series, rows
+    outcome = Outcome(plan)
+    waiting: dict[int, tuple[int, State | None]] = {}
+    for index in range(plan.batches):
+        position, state = 0, None
+        for chunk in checkpoint.chunks(index) if checkpoint else ():
+            outcome.add(index, chunk)
+            position, state = chunk.end, chunk.state
+        if position < plan.sweeps:
+            waiting[index] = (position, state)
+    total = plan.sweeps * plan.batches
+    done = total - sum(plan.sweeps - position for position, _ in waiting.values())
+
+    with (
+        progress_bar(progress, total, unit="sweep", what="sampling", done=done) as bar,
+        _kept(checkpoint),
+    ):
+
+        def record(index: int, chunk: Chunk) -> None:
+            nonlocal done
+            outcome.add(index, chunk)
+            if checkpoint:
+                checkpoint.add(index, chunk)
+            bar.update(chunk.end - chunk.begin)
+            done += chunk.end - chunk.begin
+            if callback:
+                of_beta, replica = plan.members(index)
+                callback(Progress(done / total, chunk.end, of_beta, replica, chunk.series))
+
+        if executor is not None:
+            try:
+                _drive(plan, _Remote(plan, executor), waiting, record)
+            except BrokenExecutor as broken:
+                warnings.warn(
+                    f"the executor's workers died ({broken}); the run goes on in this process from "
+                    "the last finished chunks, with the same results",
+                    WorkerWarning,
+                    stacklevel=3,
+                )
+        if waiting:
+            with _Threads(plan, threads or available_cores(), len(waiting)) as pool:
+                _drive(plan, pool, waiting, record)
+    return outcome
 
 
-def _run_batch(
+class _Workers(Protocol):
+    """What can run chunks."""
+
+    def submit(self, index: int, begin: int, state: State | None, end: int) -> Future[Chunk]: ...
+
+
+class _Remote:
+    """Any executor; batches are made anew for every chunk, where it is run."""
+
+    def __init__(self, plan: Plan, executor: Executor) -> None:
+        self.plan, self.executor = plan, executor
+
+    def submit(self, index: int, begin: int, state: State | None, end: int) -> Future[Chunk]:
+        return self.executor.submit(run_chunk, self.plan, index, begin, state, end)
+
+
+class _Threads:
+    """Threads of this process, which keep their batches from chunk to chunk.
+
+    Where there are more threads than batches, several share a batch, if it knows how (`RowBatch`).
+    """
+
+    def __init__(self, plan: Plan, threads: int, batches: int) -> None:
+        self.plan = plan
+        self.pool = ThreadPoolExecutor(min(threads, batches))
+        self.threads_per_batch = max(1, threads // batches)
+        self.live: dict[int, LiveBatch] = {}
+
+    def __enter__(self) -> _Threads:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pool.shutdown(cancel_futures=True)
+
+    def submit(self, index: int, begin: int, state: State | None, end: int) -> Future[Chunk]:
+        return self.pool.submit(self._run, index, begin, state, end)
+
+    def _run(self, index: int, begin: int, state: State | None, end: int) -> Chunk:
+        if index not in self.live:
+            self.live[index] = LiveBatch(self.plan, index, begin, state, self.threads_per_batch)
+        chunk = self.live[index].advance(end)
+        if end == self.plan.sweeps:
+            del self.live[index]
+        return chunk
+
+
+def _drive(
     plan: Plan,
-    index: int,
-    seed: np.random.SeedSequence,
-    series: np.ndarray,
-    bar: Any,
-    stop: Event,
-) -> np.ndarray:
-    """Run the chains 512·index, …, write their part of `series` and return their final spins."""
-    used = slice(index * LANES, min((index + 1) * LANES, plan.chains))
-    size = used.stop - used.start
-    # Lanes that are left over in the last batch run along as copies of the last chain's β.
-    chain = np.minimum(np.arange(used.start, used.start + LANES), plan.chains - 1)
-    of_beta, replica = np.divmod(chain, plan.replicas)
-    batch = LaneBatch(
-        plan.model, plan.update, plan.beta[of_beta], replica, plan.ordered[of_beta], seed
-    )
-    if plan.given is not None:
-        batch.spins = plan.given[of_beta, replica]
+    workers: _Workers,
+    waiting: dict[int, tuple[int, State | None]],
+    record: Callable[[int, Chunk], None],
+) -> None:
+    """Run `waiting` batches to their ends, `record` their chunks, keep `waiting` up to date."""
+    flips_per_sweep = plan.model.lattice.n_sites * min(plan.kind.chains, plan.chains)
+    length = dict.fromkeys(waiting, max(1, _FIRST_FLIPS // flips_per_sweep))
+    running: dict[Future[Chunk], int] = {}
 
-    step = max(1, _FLIPS_PER_STEP // (plan.model.lattice.n_sites * LANES))
-    for begin in range(0, plan.burn_in, step):
-        part = min(step, plan.burn_in - begin)
-        batch.sweep(part)
-        bar.update(part)
-        if stop.is_set():
-            return batch.rows
-    step = max(1, step // plan.measure_every)
-    for begin in range(0, plan.draws, step):
-        part = min(step, plan.draws - begin)
-        measured = batch.record(part, plan.measure_every)
-        for total, values in zip(series, measured, strict=False):  # no staggered series: two only
-            assert values is not None
-            total[used, begin : begin + part] = values[:size]
-        bar.update(part * plan.measure_every)
-        if stop.is_set():
-            return batch.rows
-    return batch.rows
+    def submit(index: int) -> None:
+        begin, state = waiting[index]
+        end = min(begin + length[index], plan.sweeps)
+        running[workers.submit(index, begin, state, end)] = index
+
+    try:
+        for index in waiting:
+            submit(index)
+        while running:
+            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                index = running.pop(future)
+                chunk = future.result()
+                record(index, chunk)
+                if chunk.end == plan.sweeps:
+                    del waiting[index]
+                    continue
+                waiting[index] = (chunk.end, chunk.state)
+                scale = min(4.0, max(0.25, _SECONDS / max(chunk.seconds, 1e-9)))
+                length[index] = max(1, int((chunk.end - chunk.begin) * scale))
+                submit(index)
+    finally:
+        for future in running:
+            future.cancel()
 
 
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _bar(total: int, shown: bool) -> Any:
-    from tqdm.auto import tqdm
-
-    return tqdm(total=total, disable=not shown, unit="sweep", desc="sampling", leave=False)
+@contextmanager
+def _kept(checkpoint: Checkpoint | None) -> Iterator[None]:
+    """Write what a checkpoint still holds back, however the run ends."""
+    try:
+        yield
+    finally:
+        if checkpoint:
+            checkpoint.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,10 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from thermo.errors import InvalidInputError
 from thermo.estimate.autocorrelation import MeanWithError, mean_with_error
 from thermo.estimate.jackknife import block_means, jackknife
-from thermo.models.ising import Ising
-from thermo.sampling.lane_batch import lane_spins
+from thermo.models.spin_model import SpinModel
+from thermo.run.order_parameter import field_response, order_components
+from thermo.run.structure_factor import (
+    DerivedEstimate,
+    correlation_function,
+    correlation_length,
+    structure_factor,
+)
 
 if TYPE_CHECKING:
     import xarray
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Run"]
 
 _LEAST_BLOCKS = 32  # blocks of a jackknife, where there are fewer replicas than that
+_CONSERVING = ("kawasaki",)  # updates that never change the magnetisation
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,38 +41,52 @@ class Run:
     are jackknifed over replicas (over parts of replicas if there are fewer than 32); their
     ``.ess`` and ``.tau`` are those of the squared deviation that they average.
 
+    M is the total magnetisation along the field's axis (of a Potts model (q n₀ − n)/(q − 1)) and
+    \|M\| the length of the whole vector; for Ising spins \|M\| is the absolute value of M.
+
     Attributes
     ----------
-    model : Ising
+    model : SpinModel
     beta : ndarray, shape (B,)
-    energy_series, magnetization_series : ndarray, shape (B, replicas, draws)
-        Axes (beta, chain, draw).
-    staggered_series : ndarray of the same shape, or None
-        Σ ε_i s_i with ε = +1 on sublattice 0 and −1 on sublattice 1; None unless bipartite.
-    packed_spins : ndarray of uint64, shape (batches, n, 8)
-        Configurations at the end, one bit per spin; see `final_spins`.
+    series : mapping of str to ndarray, shape (B, replicas, draws)
+        ``"energy"``, ``"magnetization"`` and what else the model's ``observables`` has; axes
+        (beta, chain, draw).
+    final_spins : ndarray, shape (B, replicas, n) or (B, replicas, n, d)
+        Configurations at the end, in the model's public form; fit to be a `start`.
     settings : mapping
-        How the run was made: sweeps, burn_in, update, seed, measure_every, start.
+        How the run was made: sweeps, burn_in, update, seed, measure_every, start and so on.
+    snapshots : ndarray or None, shape (B, replicas, snapshots, n) or (…, n, d)
+        Configurations on the way, if asked for.
+    structure_factor_blocks : ndarray or None, shape (B, replicas, blocks, …)
+        Means of \|Σ_j s_j e^{−ik·r_j}\|²/n over stretches of the chains, if asked for.
     """
 
-    model: Ising
+    model: SpinModel
     beta: np.ndarray
-    energy_series: np.ndarray
-    magnetization_series: np.ndarray
-    staggered_series: np.ndarray | None
-    packed_spins: np.ndarray
+    series: Mapping[str, np.ndarray]
+    final_spins: np.ndarray
     settings: Mapping[str, Any]
+    snapshots: np.ndarray | None = None
+    structure_factor_blocks: np.ndarray | None = None
 
     def __repr__(self) -> str:
         betas, replicas, draws = self.energy_series.shape
         return f"Run({self.model!r}, {betas} β, {replicas} replicas, {draws} draws)"
 
     @property
-    def final_spins(self) -> np.ndarray:
-        """Configurations at the end, int8 ±1 of shape (B, replicas, n); fit to be a `start`."""
-        betas, replicas, _ = self.energy_series.shape
-        lanes = np.concatenate([lane_spins(rows) for rows in self.packed_spins])
-        return lanes[: betas * replicas].reshape(betas, replicas, -1)
+    def energy_series(self) -> np.ndarray:
+        """E of every draw, shape (B, replicas, draws)."""
+        return self.series["energy"]
+
+    @property
+    def magnetization_series(self) -> np.ndarray:
+        """M of every draw, shape (B, replicas, draws)."""
+        return self.series["magnetization"]
+
+    @property
+    def staggered_series(self) -> np.ndarray | None:
+        """Σ ε_i s_i, ε = +1 on sublattice 0 and −1 on sublattice 1; None unless bipartite."""
+        return self.series.get("staggered_magnetization")
 
     @cached_property
     def energy(self) -> MeanWithError:
@@ -72,20 +95,20 @@ class Run:
 
     @cached_property
     def magnetization(self) -> MeanWithError:
-        """⟨M⟩, M = Σ s_i; 0 by symmetry in zero field."""
+        """⟨M⟩; 0 by symmetry in zero field."""
         return mean_with_error(self.magnetization_series)
 
     @cached_property
     def absolute_magnetization(self) -> MeanWithError:
         r"""⟨\|M\|⟩, the order parameter of a finite ferromagnet."""
-        return mean_with_error(np.abs(self.magnetization_series))
+        return mean_with_error(self._lengths)
 
     @cached_property
     def staggered_magnetization(self) -> MeanWithError | None:
         r"""⟨\|M_st\|⟩, the order parameter at βJ < 0; None unless the lattice is bipartite."""
         if self.staggered_series is None:
             return None
-        return mean_with_error(np.abs(self.staggered_series))
+        return mean_with_error(self.series.get("staggered_length", np.abs(self.staggered_series)))
 
     @cached_property
     def heat_capacity(self) -> MeanWithError:
@@ -96,51 +119,122 @@ class Run:
 
     @cached_property
     def susceptibility(self) -> MeanWithError:
-        """χ = ∂⟨M⟩/∂h = β (⟨M²⟩ − ⟨M⟩²), of the sign of β.
+        r"""χ = ∂⟨M⟩/∂h = β (⟨M²⟩ − ⟨M⟩²), of the sign of β.
 
-        In zero field ⟨M⟩ = 0 is used. See `connected_susceptibility` for the ordered phase.
+        In zero field by symmetry ⟨M⟩ = 0 and ⟨M²⟩ = ⟨\|M\|²⟩/d, d being the number of components
+        (Ising 1, Potts q − 1, clock and XY 2, Heisenberg 3), which is used, except where the update
+        conserves M. A Potts model's field acts on n₀ = ((q − 1)M + n)/q: a factor (q − 1)/q. See
+        `connected_susceptibility` for the ordered phase.
         """
-        m = self.magnetization_series
-        if self.model.field == 0.0:
-            return _scaled(self._jackknifed(lambda square: square, m**2), self.beta)
-        deviation = m - self.magnetization.mean[:, None, None]
-        return _scaled(self._jackknifed(_variance, deviation, deviation**2), self.beta)
+        factor = self.beta * field_response(self.model)
+        symmetric = not np.any(self.model.fields)
+        if symmetric and self.settings.get("update") not in _CONSERVING:
+            square = self._lengths**2 / order_components(self.model)
+            return _scaled(self._jackknifed(lambda mean: mean, square), factor)
+        deviation = self.magnetization_series - self.magnetization.mean[:, None, None]
+        return _scaled(self._jackknifed(_variance, deviation, deviation**2), factor)
 
     @cached_property
     def connected_susceptibility(self) -> MeanWithError:
-        r"""χ′ = β (⟨M²⟩ − ⟨\|M\|⟩²): fluctuation within one ordered state, peaks at transitions."""
-        deviation = (
-            np.abs(self.magnetization_series) - self.absolute_magnetization.mean[:, None, None]
-        )
+        r"""χ′ = β (⟨\|M\|²⟩ − ⟨\|M\|⟩²): fluctuation within one ordered state.
+
+        It peaks at transitions.
+        """
+        deviation = self._lengths - self.absolute_magnetization.mean[:, None, None]
         return _scaled(self._jackknifed(_variance, deviation, deviation**2), self.beta)
 
     @cached_property
     def binder(self) -> MeanWithError:
-        """U = 1 − ⟨M⁴⟩/(3 ⟨M²⟩²): 0 for Gaussian M, 2/3 with order; 0 where M is always 0.
+        r"""U = 1 − ⟨\|M\|⁴⟩/(3 ⟨\|M\|²⟩²); 2/3 with order, and 0 where M is always 0.
+
+        For Gaussian M of d components 2(d − 1)/(3d): 0 for Ising spins.
 
         K. Binder, Z. Phys. B 43, 119 (1981).
         """
-        square = (self.magnetization_series / self.model.lattice.n_sites) ** 2
+        square = (self._lengths / self.model.lattice.n_sites) ** 2
         return self._jackknifed(_binder, square**2, square)
+
+    @cached_property
+    def structure_factor(self) -> DerivedEstimate:
+        r"""S(k) = ⟨\|Σ_j s_j e^{−ik·r_j}\|²⟩/n, ``(B, *lattice.shape)``, k = 2π·index/L.
+
+        Needs ``structure_factor_every`` in `simulate`.
+        """
+        return structure_factor(self._blocks, self.model.lattice)
+
+    @cached_property
+    def correlation_function(self) -> DerivedEstimate:
+        """G(r) = ⟨s_j·s_{j+r}⟩, arrays ``(B, *lattice.shape)``, r = index along every axis.
+
+        Needs ``structure_factor_every`` in `simulate`. Not connected: nothing is subtracted.
+        """
+        return correlation_function(self._blocks, self.model.lattice)
+
+    def correlation_length(self, *, staggered: bool = False) -> DerivedEstimate:
+        """Return the second-moment correlation length, arrays (B,), in lattice constants.
+
+        Needs ``structure_factor_every`` in `simulate`; see
+        `thermo.run.structure_factor.correlation_length`.
+
+        Parameters
+        ----------
+        staggered : bool
+            Of the staggered order, as it is at βJ < 0.
+        """
+        return correlation_length(self._blocks, self.model.lattice, staggered)
 
     def to_xarray(self) -> xarray.Dataset:
         """Return the series as a dataset with dimensions (beta, chain, draw).
 
-        Variables ``energy``, ``magnetization`` and, on bipartite lattices,
-        ``staggered_magnetization``; the settings are attributes.
+        Variables are named as in `series`; ``snapshots``, where there are some, has dimensions
+        (beta, chain, snapshot, site) and perhaps component. The settings are attributes.
         """
         import xarray
 
         names = ("beta", "chain", "draw")
-        series = {"energy": self.energy_series, "magnetization": self.magnetization_series}
-        if self.staggered_series is not None:
-            series["staggered_magnetization"] = self.staggered_series
+        variables: dict[str, Any] = {name: (names, values) for name, values in self.series.items()}
+        if self.snapshots is not None:
+            axes = ("beta", "chain", "snapshot", "site", "component")
+            variables["snapshots"] = (axes[: self.snapshots.ndim], self.snapshots)
         shape = self.energy_series.shape
         return xarray.Dataset(
-            {name: (names, values) for name, values in series.items()},
+            variables,
             coords={"beta": self.beta, "chain": np.arange(shape[1]), "draw": np.arange(shape[2])},
             attrs={"model": repr(self.model), **self.settings},
         )
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write everything to a netCDF file, which `thermo.load_run` and xarray can read.
+
+        Parameters
+        ----------
+        path : path-like
+            The file exists as a whole or not at all, whatever happens meanwhile.
+        overwrite : bool
+            Replace a file that is there already.
+
+        Raises
+        ------
+        InvalidInputError
+            The file exists already, or its directory does not.
+        """
+        from thermo.run.files import save_run
+
+        save_run(self, path, overwrite=overwrite)
+
+    @property
+    def _lengths(self) -> np.ndarray:
+        r"""\|M\| of every draw."""
+        return self.series.get("magnetization_length", np.abs(self.magnetization_series))
+
+    @property
+    def _blocks(self) -> np.ndarray:
+        if self.structure_factor_blocks is None:
+            raise InvalidInputError(
+                "this run did not measure its structure factor; accepted: a run of simulate(…, "
+                "structure_factor_every=…)"
+            )
+        return self.structure_factor_blocks
 
     def _jackknifed(
         self, function: Callable[..., np.ndarray], *series: np.ndarray

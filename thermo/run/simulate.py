@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from concurrent.futures import Executor
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from thermo.arguments import whole_number
 from thermo.errors import InvalidInputError
-from thermo.models.ising import Ising
-from thermo.run.chains import Plan, run_chains
+from thermo.models.spin_model import SpinModel
+from thermo.run.chains import Progress, run_chains
+from thermo.run.checkpoint import Checkpoint
+from thermo.run.checks import check_update, check_workers, checked_seed, draws_between
 from thermo.run.equilibration import warn_if_not_equilibrated
+from thermo.run.memory import check_memory
+from thermo.run.plan import Plan
 from thermo.run.result import Run
-from thermo.sampling.acceptance import checked_update
-from thermo.sampling.lane_rules import check_degrees
+from thermo.run.structure_factor import check_periodic
+from thermo.sampling.registry import batch_kind
 from thermo.sampling.starts import given_start, ordered_start
 from thermo.temperature import as_beta
 
@@ -20,7 +28,7 @@ __all__ = ["simulate"]
 
 
 def simulate(
-    model: Ising,
+    model: SpinModel,
     beta: ArrayLike,
     sweeps: int,
     *,
@@ -31,45 +39,73 @@ def simulate(
     measure_every: int = 1,
     start: str | ArrayLike = "auto",
     threads: int | None = None,
+    executor: Executor | None = None,
     progress: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
+    snapshots_every: int | None = None,
+    structure_factor_every: int | None = None,
+    callback: Callable[[Progress], object] | None = None,
 ) -> Run:
     r"""Sample the Boltzmann distribution :math:`e^{-\beta E}` of a model at each β, of either sign.
 
-    Every β has `replicas` independent chains, each with its own random numbers. 512 chains are
-    swept together at the cost of one (see `thermo.kernels.ising_lanes`), so that a multiple of 512
-    for (number of β)·replicas wastes nothing.
+    Every β has `replicas` independent chains, each with its own random numbers. Of an Ising model
+    with couplings ±J 512 chains are swept together at the cost of one (see
+    `thermo.kernels.ising_lanes`), so that a multiple of 512 for (number of β)·replicas wastes
+    nothing.
 
     Parameters
     ----------
-    model : Ising
-        At most 15 neighbours per site.
+    model : Ising, Potts, Clock, XY or Heisenberg
     beta : array_like, shape (B,), or one number
         1/energy; any real numbers and ±inf.
     sweeps : int
-        Sweeps after burn-in, at least 1. A sweep visits every site once, in order.
+        Sweeps after burn-in, at least 1. A sweep visits every site once, in order; one of
+        ``"wolff"`` is one cluster.
     burn_in : int
         Sweeps that are not measured, at least 0.
     replicas : int
         Chains per β, at least 2.
-    update : {"metropolis", "heat_bath"}
-        Metropolis is faster near a critical point (energy of the 32×32 torus at Tc: τ = 45 sweeps
-        against 56); its sites with weak coupling, \|β\|·max\|ΔE\| < ln 2, use heat-bath
-        acceptance, and its flips with ΔE = 0 are accepted with ½ (`thermo.sampling.acceptance`
-        says why). Just above that coupling heat bath is better on lattices of odd degree (honeycomb
-        at βJ = 0.15: 0.5 against 1.4), and on frustrated lattices it is the safe choice.
+    update : str
+        ``"metropolis"`` or ``"heat_bath"`` for every model; ``"kawasaki"`` (exchange, conserves the
+        magnetisation) and ``"rejection_free"`` for Ising, Potts and clock models;
+        ``"over_relaxation"`` for XY and Heisenberg models; ``"wolff"`` and ``"swendsen_wang"``
+        without a field, where the lattice is not frustrated at the sign of βJ.
+        Of Ising models Metropolis is faster near a critical point (energy of the 32×32 torus at Tc:
+        τ = 45 sweeps against 56); its sites with weak coupling, \|β\|·max\|ΔE\| < ln 2, use
+        heat-bath acceptance, and its flips with ΔE = 0 are accepted with ½
+        (`thermo.sampling.acceptance` says why). Just above that coupling heat bath is better on
+        lattices of odd degree (honeycomb at βJ = 0.15: 0.5 against 1.4), and on frustrated lattices
+        it is the safe choice.
     seed : int
-        At least 0. The same arguments with the same seed give the same numbers, for any `threads`.
+        0 … 2⁶⁴ − 1. The same arguments with the same seed give the same bits, for any `threads`,
+        any `executor`, and whether or not the run was interrupted.
     measure_every : int
         Sweeps between measurements, 1 … sweeps; sweeps beyond the last measurement are left out.
-    start : {"auto", "random", "ordered"} or array_like of ±1, shape (n,) or (B, replicas, n)
-        "auto" begins ordered (staggered where βJ < 0) where mean-field theory expects order,
-        (mean degree)·\|βJ\| + \|βh\| ≥ 1, else at random: chains are not quenched across a
+    start : {"auto", "random", "ordered"} or array_like, shape (n[, d]) or (B, replicas, n[, d])
+        "auto" begins ordered (staggered where βJ < 0) where mean-field theory expects order (Ising:
+        (mean degree)·\|βJ\| + \|βh\| ≥ 1), else at random: chains are not quenched across a
         transition into stripes that never melt. In zero field the replicas take turns between the
-        two ordered states.
+        ordered states. ``"kawasaki"`` keeps the magnetisation of its start and never begins
+        ordered.
     threads : int, optional
-        Default: one per available core, at most one per 512 chains.
+        Default: one per available core. Each takes a batch of chains at a time (512 of an Ising
+        model, 16 or 32 otherwise); several share one lattice only if it is a large square torus.
+    executor : concurrent.futures.Executor, optional
+        Does the work instead of threads: a process pool, ``dask.distributed``'s
+        ``client.get_executor()`` or any other. Chains travel in chunks of about a second; a worker
+        that dies loses no more than that.
     progress : bool
         Show a progress bar.
+    checkpoint : path-like, optional
+        A directory, new or of this very run, that is kept up to date while the run goes on. Called
+        again with the same arguments after an interruption of any kind, `simulate` goes on from
+        there to the same bits; a finished run is read from it.
+    snapshots_every, structure_factor_every : int, optional
+        Sweeps between configurations that are kept, and between measurements of the structure
+        factor (periodic lattices with one site per cell); multiples of `measure_every`.
+    callback : callable, optional
+        Called with a `Progress` after every chunk of work (about a second), in this thread. An
+        exception ends the run; its checkpoint stays.
 
     Returns
     -------
@@ -79,18 +115,25 @@ def simulate(
     Raises
     ------
     InvalidInputError
-        Any argument outside what is said above; before any work is done.
+        Any argument outside what is said above, or a run that does not fit into memory; before any
+        work is done.
+    CheckpointError
+        The directory holds another run or something else.
 
     Warns
     -----
     EquilibrationWarning
         Chains that drift or disagree, naming the β.
+    CheckpointWarning
+        A damaged file in the checkpoint: what came before it is used.
+    WorkerWarning
+        The executor's workers died; the rest was done in this process.
 
     Notes
     -----
     Single-spin updates slow down near a critical point (τ grows as L²·¹⁷ on the square lattice) and
     cannot cross between ordered states; ⟨M⟩ of one chain is then not the average over both. In a
-    field so weak that both ordered states count, replicas begin in each by its weight, and the
+    field so weak that several ordered states count, replicas begin in each by its weight, and the
     warning says when they did not cross: means are then only as good as these weights. On
     frustrated lattices (βJ < 0 with odd cycles) starts are random.
 
@@ -101,18 +144,14 @@ def simulate(
 
     Examples
     --------
+    >>> from thermo import Ising
     >>> from thermo.lattice import chain
     >>> run = simulate(Ising(chain(10)), [-0.5, 0.5], 2000, burn_in=100, replicas=256)
     >>> exact = -10 * np.tanh([-0.5, 0.5]) * (1 + np.tanh(0.5) ** 8) / (1 + np.tanh(0.5) ** 10)
     >>> bool(np.all(np.abs(run.energy.mean - exact) < 5 * run.energy.error))
     True
     """
-    if not isinstance(model, Ising):
-        raise InvalidInputError(
-            f"model = {model!r} was given; accepted: thermo.Ising (levels of other models are "
-            "known exactly: see their levels())"
-        )
-    check_degrees(model)
+    batch_kind(model, update)  # refuses what is no model and what is no update of it
     betas = np.atleast_1d(as_beta(beta))
     if betas.ndim != 1 or betas.size == 0:
         raise InvalidInputError(
@@ -121,51 +160,84 @@ def simulate(
     sweeps = whole_number(sweeps, "sweeps", 1)
     burn_in = whole_number(burn_in, "burn_in", 0)
     replicas = whole_number(replicas, "replicas", 2, ", for the chains are checked on one another")
-    seed = whole_number(seed, "seed", 0)
+    seed = checked_seed(seed)
     measure_every = whole_number(measure_every, "measure_every", 1)
     if measure_every > sweeps:
         raise InvalidInputError(
             f"measure_every = {measure_every} was given; accepted: 1 … sweeps = {sweeps}"
         )
-    if threads is not None:
-        threads = whole_number(threads, "threads", 1)
-    update = checked_update(update)
+    draws = sweeps // measure_every
+    snapshots = draws_between(snapshots_every, "snapshots_every", measure_every, draws)
+    structure = draws_between(
+        structure_factor_every, "structure_factor_every", measure_every, draws
+    )
+    if structure:
+        check_periodic(model.lattice, "structure_factor_every")
+    check_workers(threads, executor, callback)
     if isinstance(start, str):
-        given, ordered = None, ordered_start(model, betas, start)
+        given, ordered = None, _ordered(model, betas, start, update)
     else:
         given, ordered = given_start(model, start, betas.size, replicas), np.full(betas.size, False)
-
     plan = Plan(
         model=model,
+        kind=batch_kind(model, update, betas.size * replicas),
+        update=update,
         beta=betas,
         replicas=replicas,
         burn_in=burn_in,
-        draws=sweeps // measure_every,
+        draws=draws,
         measure_every=measure_every,
-        update=update,
         ordered=ordered,
         given=given,
         seed=seed,
+        snapshots_every=snapshots,
+        structure_factor_every=structure,
     )
-    series, rows = run_chains(plan, threads, progress)
-    series = series.reshape(len(series), betas.size, replicas, plan.draws)
-    warn_if_not_equilibrated(betas, series[0])
-    if model.field != 0.0:  # without a field ordered chains may rightly keep opposite signs
-        warn_if_not_equilibrated(betas, series[1], "magnetisations")
+    check_memory(plan)
+    check_update(plan)
+
+    outcome = run_chains(
+        plan,
+        threads=threads,
+        executor=executor,
+        progress=progress,
+        callback=callback,
+        checkpoint=None if checkpoint is None else Checkpoint(checkpoint, plan),
+    )
+    warn_if_not_equilibrated(betas, outcome.series["energy"])
+    if np.any(model.fields):  # without a field ordered chains may rightly keep opposite signs
+        warn_if_not_equilibrated(betas, outcome.series["magnetization"], "magnetisations")
+    settings = {
+        "sweeps": sweeps,
+        "burn_in": burn_in,
+        "replicas": replicas,
+        "update": update,
+        "seed": seed,
+        "measure_every": measure_every,
+        "start": start if isinstance(start, str) else "given",
+    }
+    if snapshots:
+        settings["snapshots_every"] = snapshots * measure_every
+    if structure:
+        settings["structure_factor_every"] = structure * measure_every
     return Run(
         model=model,
         beta=betas,
-        energy_series=series[0],
-        magnetization_series=series[1],
-        staggered_series=series[2] if len(series) == 3 else None,
-        packed_spins=rows,
-        settings={
-            "sweeps": sweeps,
-            "burn_in": burn_in,
-            "replicas": replicas,
-            "update": update,
-            "seed": seed,
-            "measure_every": measure_every,
-            "start": start if isinstance(start, str) else "given",
-        },
+        series=outcome.series,
+        final_spins=outcome.final["spins"],
+        settings=settings,
+        snapshots=outcome.snapshots,
+        structure_factor_blocks=outcome.final.get("structure_factor"),
     )
+
+
+def _ordered(model: SpinModel, beta: np.ndarray, start: str, update: str) -> np.ndarray:
+    """Say which β begin in an ordered state."""
+    if update != "kawasaki":
+        return ordered_start(model, beta, start)
+    if start == "ordered":
+        raise InvalidInputError(
+            "start = 'ordered' was given with update = 'kawasaki', which keeps the magnetisation; "
+            "accepted: 'auto', 'random' or an array of spins"
+        )
+    return ordered_start(model, beta, "random" if start == "auto" else start)

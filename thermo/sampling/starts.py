@@ -1,31 +1,29 @@
-"""Where a run begins: random or ordered configurations, packed into lanes."""
+"""Where a run begins: in random, ordered or given configurations."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy.special import expit
+from numpy.typing import ArrayLike, NDArray
 
 from thermo.errors import InvalidInputError
-from thermo.kernels.lanes import WORDS, pack
-from thermo.models.ising import Ising
+from thermo.models.spin_model import SpinModel
 
-_GOLDEN = (5**0.5 - 1) / 2
-
-__all__ = ["given_start", "ordered_start", "packed_start"]
+__all__ = ["given_start", "ordered_spins", "ordered_start"]
 
 
-def ordered_start(model: Ising, beta: np.ndarray, start: str) -> np.ndarray:
+def ordered_start(model: SpinModel, beta: np.ndarray, start: str) -> NDArray[np.bool_]:
     """Say which β begin in an ordered state.
 
-    ``"auto"``: where mean-field theory expects order, (mean degree)·|βJ| + |βh| ≥ 1, unless the
-    lattice is frustrated at this sign of βJ. Mean-field theory orders too early, so that everything
-    random is truly disordered, and no run is quenched across its transition, which would leave
-    stripes that never melt; an ordered start in the disordered phase melts quickly.
+    ``"auto"``: where mean-field theory may expect order, that is where half the range of a spin's
+    energy is at least 1/\\|β\\| on average, a bond counted for both of its ends (for Ising spins
+    (mean degree)·\\|βJ\\| + \\|βh\\| ≥ 1), unless no ordered state is known at this sign of β. It
+    orders too early, so that everything random is truly disordered, and no run is quenched
+    across its transition, which would leave stripes that never melt; an ordered start in the
+    disordered phase melts quickly.
 
     Parameters
     ----------
-    model : Ising
+    model : SpinModel
     beta : ndarray of float64, shape (B,)
     start : str
         ``"auto"``, ``"random"`` or ``"ordered"``.
@@ -37,74 +35,131 @@ def ordered_start(model: Ising, beta: np.ndarray, start: str) -> np.ndarray:
     Raises
     ------
     InvalidInputError
-        ``"ordered"`` at βJ < 0 on a lattice that is not bipartite; another name.
+        ``"ordered"`` where no ordered state is known (a frustrated lattice); another name.
     """
     if start == "random":
         return np.zeros(beta.shape, dtype=bool)
-    frustrated = (beta * model.coupling < 0) & (not model.lattice.is_bipartite)
     if start == "ordered":
-        for b in beta[frustrated]:
-            model.ordered_states(int(np.sign(b)))  # raises
+        for sign in np.unique(_sign(beta)):
+            model.ordered_states(int(sign))  # raises where none is known
         return np.ones(beta.shape, dtype=bool)
     if start == "auto":
-        mean_degree = 2 * model.lattice.n_edges / model.lattice.n_sites
-        strength = mean_degree * abs(model.coupling) + abs(model.field)
         with np.errstate(invalid="ignore"):  # inf · 0: no interaction, random will do
-            return (np.abs(beta) * strength >= 1) & ~frustrated
+            strong = np.abs(beta) * _half_range(model) >= 1
+        for sign in np.unique(_sign(beta[strong])):
+            if not _has_ordered_states(model, int(sign)):
+                strong &= _sign(beta) != sign
+        return strong
     raise InvalidInputError(
-        f"start = {start!r} was given; accepted: 'auto', 'random', 'ordered' or an array of ±1"
+        f"start = {start!r} was given; accepted: 'auto', 'random', 'ordered' or an array of spins"
     )
 
 
-def packed_start(
-    model: Ising,
-    beta: np.ndarray,
-    replica: np.ndarray,
-    ordered: np.ndarray,
-    generator: np.random.Generator,
-) -> np.ndarray:
-    """Return the rows of spins with which the lanes begin, shape (n, 8).
+def ordered_spins(model: SpinModel, beta: np.ndarray, share: np.ndarray) -> NDArray:
+    """Return ordered configurations for chains, each state for its part of the replicas.
 
-    Ordered lanes take turns among the equally good ordered states by replica number, so that in
-    zero field the replicas' magnetisations cancel on average, as the exact ones do. In a weak field
-    the reversed states carry the share 1/(1 + e^{2|βh|n}) of the weight, and chains hardly cross
-    over to them: so many replicas begin there, and show by disagreeing if the run is too short.
+    The states are those that β prefers and what becomes of them when all spins turn together, the
+    symmetry that a field breaks. Without a field they are equally good, and equally many replicas
+    begin in each: the replicas' magnetisations cancel on average, as the exact ones do. In a weak
+    field the worse ones carry the weight e^{−βE}, and chains hardly cross over to them: so many
+    replicas begin there, and show by disagreeing if the run is too short.
 
     Parameters
     ----------
-    model : Ising
-    beta, replica, ordered : ndarray, shape (512,)
-        Of each lane: β, which replica of its β it is, whether it begins ordered.
-    generator : numpy.random.Generator
+    model : SpinModel
+    beta : ndarray, shape (chains,)
+    share : ndarray, shape (chains,)
+        Of each chain: (replica + ½)/replicas, which decides its state without a random number.
+
+    Returns
+    -------
+    ndarray, shape (chains, n) or (chains, n, d)
     """
-    n = model.lattice.n_sites
-    rows = generator.integers(0, 2**64, size=(n, WORDS), dtype=np.uint64)
-    rows &= ~pack(ordered[None, :])
-    if model.field:
-        share = expit(-2.0 * np.abs(beta * model.field) * n)
-        reverse = (0.5 + replica * _GOLDEN) % 1.0 < share  # evenly spread, without a random number
-    else:
-        reverse = np.zeros(beta.shape, dtype=bool)
+    chosen: NDArray | None = None
     for sign in (1, -1):
-        lanes = ordered & (np.where(beta < 0, -1, 1) == sign)
-        if lanes.any():
-            best = model.ordered_states(sign)
-            for states, chosen in ((best, lanes & ~reverse), (-best, lanes & reverse)):
-                for k, state in enumerate(states):
-                    mask = pack((chosen & (replica % len(states) == k))[None, :])
-                    rows |= np.where(state[:, None] > 0, mask, np.uint64(0))
-    return rows
+        rows = np.flatnonzero(_sign(beta) == sign)
+        if rows.size == 0:
+            continue
+        states = _turned(model, model.ordered_states(sign))
+        above = sign * model.energy(states)
+        above -= above.min()
+        with np.errstate(invalid="ignore"):  # inf · 0
+            weight = np.where(above == 0, 1.0, np.exp(-np.abs(beta[rows, None]) * above))
+        cumulative = np.cumsum(weight, axis=1)
+        place = (share[rows, None] * cumulative[:, -1:] > cumulative).sum(axis=1)
+        if chosen is None:
+            chosen = np.empty((beta.size, *states.shape[1:]), dtype=states.dtype)
+        chosen[rows] = states[place]
+    assert chosen is not None
+    return chosen
 
 
-def given_start(model: Ising, start: ArrayLike, betas: int, replicas: int) -> np.ndarray:
-    """Check a user's configurations and give every lane one; int8, shape (betas, replicas, n)."""
+def given_start(model: SpinModel, start: ArrayLike, betas: int, replicas: int) -> NDArray:
+    """Check a user's configurations and give every chain one.
+
+    Parameters
+    ----------
+    model : SpinModel
+    start : array_like, shape (n,) or (betas, replicas, n), each also with the components (…, d)
+    betas, replicas : int
+
+    Returns
+    -------
+    ndarray, shape (betas, replicas, n) or (betas, replicas, n, d)
+
+    Raises
+    ------
+    InvalidInputError
+        Another shape, or values that this model's spins do not have.
+    """
     spins = np.asarray(start)
-    n = model.lattice.n_sites
-    shape = (betas, replicas, n)
-    fits = spins.shape in ((n,), shape)
-    if not fits or spins.dtype.kind not in "if" or not np.all(np.abs(spins) == 1):
+    one = (model.lattice.n_sites, *_component_axis(model))
+    shape = (betas, replicas, *one)
+    if spins.shape not in (one, shape):
         raise InvalidInputError(
-            f"start of shape {spins.shape} and type {spins.dtype} was given; accepted: +1 and -1 "
-            f"of shape ({n},) or {shape}, 'auto', 'random' or 'ordered'"
+            f"start of shape {spins.shape} was given; accepted: spins of shape {one} or {shape}, "
+            "'auto', 'random' or 'ordered'"
         )
-    return np.broadcast_to(spins.astype(np.int8), shape)
+    model.energy(spins)  # refuses values that are no spins
+    dtype = np.float64 if _component_axis(model) else np.int8
+    return np.broadcast_to(spins.astype(dtype), shape)
+
+
+def _turned(model: SpinModel, states: NDArray) -> NDArray:
+    """Add what the states become when all spins turn together: (k, n) to (more, n)."""
+    if _component_axis(model):
+        return np.unique(np.concatenate([states, -states]), axis=0)
+    q = model.n_states  # type: ignore[attr-defined]
+    numbers = model.states_of(states)  # type: ignore[attr-defined]
+    turned = np.concatenate([(numbers + step) % q for step in range(q)]).astype(np.int8)
+    spins: NDArray = model.spins_of(np.unique(turned, axis=0))  # type: ignore[attr-defined]
+    return spins
+
+
+def _half_range(model: SpinModel) -> float:
+    """Half of what the energy of a spin can change by, on average over the sites."""
+    if _component_axis(model):
+        bond, sites = 1.0, np.linalg.norm(model.fields, axis=-1)
+    else:
+        bond = 0.5 * np.ptp(model.bond_energy)  # type: ignore[attr-defined]
+        sites = 0.5 * np.ptp(model.site_energy, axis=-1)  # type: ignore[attr-defined]
+    both_ends = 2.0 * np.abs(model.couplings).sum() / model.lattice.n_sites
+    return float(bond * both_ends + np.mean(sites))
+
+
+def _has_ordered_states(model: SpinModel, sign: int) -> bool:
+    try:
+        model.ordered_states(sign)
+    except InvalidInputError:
+        return False
+    return True
+
+
+def _component_axis(model: SpinModel) -> tuple[int, ...]:
+    """(d,) for vectors, () for spins that are one number."""
+    components = getattr(model, "components", None)
+    return () if components is None else (components,)
+
+
+def _sign(beta: np.ndarray) -> np.ndarray:
+    return np.where(beta < 0, -1, 1)

@@ -1,0 +1,246 @@
+"""The bounded demon against exact numbers of states, and as a thermometer of either sign.
+
+Seeds were chosen beforehand; P_LIMIT holds for one χ², of which a test makes fewer than 100.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import chi2
+
+from thermo.canonical import canonical
+from thermo.errors import EnergyOutOfRangeError, InvalidInputError
+from thermo.exact.density_of_states import ising_torus
+from thermo.kernels.discrete_demon import approach, exchange_energy
+from thermo.lattice import chain, honeycomb, square, triangular
+from thermo.models import XY, Clock, Ising, Potts
+from thermo.run.demon import demon_levels, demon_thermometer
+from thermo.sampling import demon
+from thermo.sampling.demon import DemonChains
+from thermo.thermometry import matching_beta
+
+SEED = 20261121
+P_LIMIT = 1e-6
+REAL = np.random.default_rng(SEED).normal(size=18)
+CASES = {
+    "Ising": Ising(square(4)),
+    "Ising, frustrated at one end": Ising(triangular(3), 0.1),
+    "Potts": Potts(square(3), 3),
+    "clock in a field": Clock(chain(7), 4, 0.1, 0.05),
+    "Ising glass": Ising(square(3), REAL),
+    "chiral clock, real couplings": Clock(chain(7), 3, REAL[:7], chirality=0.3),
+}
+
+
+def chains_at(model, energy: float, replicas: int = 600, **options) -> DemonChains:
+    seed = np.random.SeedSequence(SEED)
+    return DemonChains(model, energy, replicas, seed=seed, **options)
+
+
+def total_energies(model) -> tuple[float, ...]:
+    """Totals at three places of the spectrum."""
+    low, high = model.levels().minimum, model.levels().maximum
+    return tuple(low + part * (high - low) for part in (0.3, 0.6, 0.9))
+
+
+def demon_p(chains: DemonChains, draws: int = 12) -> float:
+    """p-value of demon energies 15 sweeps apart against p(E_d) ∝ g(E_total − E_d)."""
+    levels = chains.model.levels()
+    total = (chains.energy + chains.demon_energy)[0]
+    purse = total - levels.energies
+    within = (purse > -1e-9) & (purse < chains.demon_maximum + 1e-9)
+    weight = np.exp(levels.log_degeneracy[within])
+    seen = np.zeros(within.sum())
+    chains.sweep(60)
+    for _ in range(draws):
+        chains.sweep(15)
+        nearest = np.abs(chains.demon_energy[:, None] - purse[within]).argmin(axis=1)
+        np.testing.assert_allclose(purse[within][nearest], chains.demon_energy, atol=1e-6)
+        seen += np.bincount(nearest, minlength=len(seen))
+    expected = seen.sum() * weight / weight.sum()
+    rare = expected < 10
+    seen = np.append(seen[~rare], seen[rare].sum())
+    expected = np.append(expected[~rare], expected[rare].sum())
+    if expected[-1] < 10:
+        if seen[-1] > 60:  # Poisson of mean below 10: P < 10⁻²⁵
+            return 0.0
+        seen, expected = seen[:-1], expected[:-1] * (seen[:-1].sum() / expected[:-1].sum())
+    return float(chi2.sf(((seen - expected) ** 2 / expected).sum(), len(seen) - 1))
+
+
+@pytest.mark.parametrize("model", CASES.values(), ids=CASES.keys())
+def test_the_demon_is_as_rich_as_the_number_of_states_says(model) -> None:
+    for energy in total_energies(model):
+        assert demon_p(chains_at(model, energy)) > P_LIMIT, energy
+
+
+def test_refused_moves_that_are_not_counted_fail_the_same_test() -> None:
+    """Looking only right after accepted moves prefers purses from which much can be paid."""
+    model = CASES["Ising"]
+    chains = chains_at(model, total_energies(model)[0])
+
+    class AfterMoves:
+        model, demon_maximum = chains.model, chains.demon_maximum
+        energy, demon_energy = chains.energy, chains.demon_energy
+
+        def sweep(self, sweeps: int) -> None:
+            """Go on until every replica's demon has got or paid something, and look then."""
+            chains.sweep(1)
+            waiting = np.ones(len(chains.spins), dtype=bool)
+            means = np.empty(len(waiting))
+            while waiting.any():
+                last = chains.demon_energy
+                exchange_energy(
+                    chains._states,
+                    chains._purses,
+                    chains._streams,
+                    chains._maximum,
+                    1,
+                    chains._system,
+                    means,
+                )
+                moved = waiting & (chains.demon_energy != last)
+                self.demon_energy[moved] = chains.demon_energy[moved]
+                waiting &= ~moved
+
+    assert demon_p(AfterMoves(), draws=40) < P_LIMIT  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("model", CASES.values(), ids=CASES.keys())
+def test_energy_is_conserved_to_the_last_quantum(model) -> None:
+    for energy in total_energies(model):
+        chains = chains_at(model, energy, 20)
+        before = chains.energy + chains.demon_energy
+        np.testing.assert_allclose(before, before[0], rtol=1e-9)
+        chains.sweep(2000)
+        np.testing.assert_allclose(chains.energy + chains.demon_energy, before, rtol=1e-9)
+        assert np.all((chains.demon_energy >= 0) & (chains.demon_energy <= chains.demon_maximum))
+        if chains.spacing:
+            whole = chains.demon_energy / chains.spacing
+            np.testing.assert_allclose(whole, whole.round(), atol=1e-9)
+
+
+def test_a_dropped_bond_fails_the_same_conservation_test() -> None:
+    model = CASES["Ising"]
+    chains = chains_at(Ising(model.lattice, np.r_[0.0, np.ones(31)]), 0.0, 20)
+    chains.model = model
+    before = chains.energy + chains.demon_energy
+    chains.sweep(2000)
+    assert not np.allclose(chains.energy + chains.demon_energy, before)
+
+
+def test_at_beta_zero_the_demon_has_half_of_its_maximum() -> None:
+    """g(E) = g(−E) and a total of E_max/2 make p(E_d) even about E_max/2; |z| < 5: 6·10⁻⁷."""
+    reading = demon_thermometer(
+        Ising(square(8)), 8.0, 2000, burn_in=100, demon_maximum=16.0, seed=SEED
+    )
+    assert abs(reading.demon_energy.mean - 8.0) < 5 * reading.demon_energy.error
+    assert abs(reading.beta) < 5 * reading.error
+
+
+def test_the_32x32_torus_has_its_microcanonical_beta_at_both_signs() -> None:
+    """⟨E_d⟩, ⟨E⟩ and β against exact g(E), |z| < 5 for each of six energies: 10⁻⁵.
+
+    The total lies the mean E_d above the energy at which β = dS/dE is known.
+    """
+    levels = ising_torus(32)
+    for e, known in ((-1.5, 0.44634482), (-1.0, 0.37923899), (-0.5, 0.22895830)):
+        for sign in (1, -1):
+            lattice_energy = sign * e * 1024
+            free = canonical(demon_levels(16.0, 4.0), sign * known).internal_energy
+            total = lattice_energy + 4.0 * round(float(free) / 4.0)
+            reading = demon_thermometer(
+                Ising(square(32)), total, 1500, burn_in=200, replicas=8, seed=SEED
+            )
+            purse = np.arange(5) * 4.0
+            log_g = levels.log_degeneracy[np.searchsorted(levels.energies, total - purse - 1e-6)]
+            p = np.exp(log_g - log_g.max())
+            p /= p.sum()
+            assert abs(reading.demon_energy.mean - p @ purse) < 5 * reading.demon_energy.error
+            assert abs(reading.energy.mean - (total - p @ purse)) < 5 * reading.energy.error
+            exact = float(matching_beta(demon_levels(16.0, 4.0), p @ purse))
+            assert abs(exact - sign * known) < 0.004  # bending, and a mean energy between levels
+            assert abs(reading.beta - exact) < 5 * reading.error
+
+
+def test_errors_are_honest() -> None:
+    """z of 60 short readings: Σz² is χ² of 60 to some ten per cent; limits 10⁻⁶ and wider."""
+    model = Ising(square(6))
+    levels = ising_torus(6)
+    purse = np.arange(5) * 4.0
+    log_g = np.interp(-12.0 - purse, levels.energies, levels.log_degeneracy)
+    p = np.exp(log_g - log_g.max())
+    exact_mean = p @ purse / p.sum()
+    readings = [
+        demon_thermometer(model, -12.0, 400, burn_in=100, replicas=4, seed=seed)
+        for seed in range(60)
+    ]
+    z = np.array(
+        [(r.demon_energy.mean - exact_mean) / r.demon_energy.error for r in readings], dtype=float
+    )
+    assert chi2.ppf(1e-6, 60) * 0.8 < (z**2).sum() < chi2.isf(1e-6, 60) * 1.2
+
+
+def test_a_lattice_without_spacing_reads_the_same_beta() -> None:
+    """±J with an irrational addition: the purse is a continuum. Against the canonical β of ⟨E⟩.
+
+    The two ensembles differ by 1/n; 0.03 is allowed for it.
+    """
+    lattice = square(12)
+    couplings = 1.0 + 0.05 * np.random.default_rng(SEED).normal(size=lattice.n_edges)
+    model = Ising(lattice, couplings)
+    assert chains_at(model, -100.0, 2).spacing is None
+    reading = demon_thermometer(model, -100.0, 1500, burn_in=200, seed=SEED)
+    same = demon_thermometer(Ising(lattice), -100.0, 1500, burn_in=200, seed=SEED)
+    assert abs(reading.beta - same.beta) < 0.03
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+def test_the_compiled_kernels_equal_their_python_bit_for_bit(monkeypatch) -> None:
+    for model in (CASES["Potts"], CASES["chiral clock, real couplings"]):
+        energy = total_energies(model)[0]
+        compiled = chains_at(model, energy, 3)
+        means = compiled.sweep(3)
+        with monkeypatch.context() as patch:
+            patch.setattr(demon, "approach", approach.py_func)
+            patch.setattr(demon, "exchange_energy", exchange_energy.py_func)
+            in_python = chains_at(model, energy, 3)
+            assert np.array_equal(in_python.sweep(3), means)
+        assert np.array_equal(compiled._states, in_python._states)
+        assert np.array_equal(compiled._purses, in_python._purses)
+
+
+def test_sweeps_may_be_divided_and_a_state_restored() -> None:
+    model = CASES["Potts"]
+    energy = total_energies(model)[1]
+    at_once, in_parts, other = (chains_at(model, energy, 5) for _ in range(3))
+    at_once.sweep(7)
+    in_parts.sweep(3)
+    other.restore(in_parts.state())
+    in_parts.sweep(4)
+    other.sweep(4)
+    for chains in (in_parts, other):
+        assert np.array_equal(at_once.spins, chains.spins)
+        assert np.array_equal(at_once.demon_energy, chains.demon_energy)
+
+
+def test_bad_input_is_refused_in_one_sentence() -> None:
+    model = Ising(square(4))
+    for arguments, error, message in (
+        ((XY(square(4)), 0.0, 10), InvalidInputError, "thermo.Ising, Potts or Clock"),
+        ((model, np.nan, 10), InvalidInputError, "energy"),
+        ((model, -40.0, 10), EnergyOutOfRangeError, "-32 … 48"),
+        ((model, 60.0, 10), EnergyOutOfRangeError, "-32 … 48"),
+        ((model, 0.0, 1), InvalidInputError, "sweeps = 1"),
+    ):
+        with pytest.raises(error, match=message):
+            demon_thermometer(*arguments, burn_in=0)
+    with pytest.raises(InvalidInputError, match="at least 8, the largest change of energy"):
+        demon_thermometer(model, 0.0, 10, burn_in=0, demon_maximum=4.0)
+    with pytest.raises(InvalidInputError, match="replicas = 0"):
+        demon_thermometer(model, 0.0, 10, burn_in=0, replicas=0)
+    frustrated = Ising(triangular(3), -1.0)  # its lowest energy is −9, not the bound −27
+    with pytest.raises(EnergyOutOfRangeError, match="no state of"):
+        demon_thermometer(frustrated, -26.0, 10, burn_in=0, demon_maximum=12.0)
+    assert demon_thermometer(Ising(honeycomb(3)), 0.0, 10, burn_in=0).demon_maximum == 12.0

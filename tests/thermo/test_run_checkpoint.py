@@ -1,0 +1,291 @@
+"""A run that is killed, interrupted or damaged goes on to the same bits, or says why it cannot."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from thermo.errors import CheckpointError, CheckpointWarning
+from thermo.lattice import square
+from thermo.models import XY, Ising
+from thermo.run import Run, chains, checkpoint, chunk
+from thermo.run.chains import Progress
+from thermo.run.simulate import simulate
+
+SEED = 20261120
+
+
+def run(directory: Path | None, **changes: Any) -> Run:
+    """600 chains (two batches) and everything that a run can keep."""
+    arguments: dict[str, Any] = {
+        "model": Ising(square(4)),
+        "beta": [-0.3, 0.0, 0.2],
+        "sweeps": 60,
+        "burn_in": 25,
+        "replicas": 200,
+        "seed": SEED,
+        "measure_every": 3,
+        "snapshots_every": 12,
+        "structure_factor_every": 6,
+        "checkpoint": directory,
+    } | changes
+    model, beta, sweeps = (arguments.pop(name) for name in ("model", "beta", "sweeps"))
+    return simulate(model, beta, sweeps, **arguments)
+
+
+# Every chunk a single sweep, and every chunk written.
+SMALL_STEPS = (
+    (chains, "_FIRST_FLIPS", 1),
+    (chains, "_SECONDS", 0.0),
+    (checkpoint, "_LEAST_SECONDS", 0.0),
+    (checkpoint, "_SHARE", 0.0),
+)
+
+
+@pytest.fixture
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name, value in SMALL_STEPS:
+        monkeypatch.setattr(module, name, value)
+
+
+def assert_same(first: Run, second: Run) -> None:
+    assert first.series.keys() == second.series.keys()
+    for name, series in first.series.items():
+        assert np.array_equal(series, second.series[name])
+    assert np.array_equal(first.final_spins, second.final_spins)
+    for one, other in (
+        (first.snapshots, second.snapshots),
+        (first.structure_factor_blocks, second.structure_factor_blocks),
+    ):
+        assert (one is None) == (other is None)
+        assert one is None or np.array_equal(one, other)
+
+
+class Stopped(Exception):
+    pass
+
+
+def stop_after(calls: int, how: type[BaseException] = Stopped) -> Callable[[Progress], None]:
+    seen = []
+
+    def callback(progress: Progress) -> None:
+        seen.append(progress)
+        if len(seen) == calls:
+            raise how
+
+    return callback
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import test_run_checkpoint as t
+
+for module, name, value in t.SMALL_STEPS:
+    setattr(module, name, value)
+write_bytes, replace = Path.write_bytes, os.replace
+calls = 0
+
+def reached(moment):
+    global calls
+    calls += moment == {moment!r}
+    return moment == {moment!r} and calls == {calls}
+
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def write(path, content):
+    if reached("write"):
+        write_bytes(path, content[: len(content) // 2])
+        kill()
+    return write_bytes(path, content)
+
+def rename(*names):
+    kill() if reached("rename") else replace(*names)
+
+Path.write_bytes, os.replace = write, rename
+t.run(Path({directory!r}), callback=lambda _: reached("chunk") and kill())
+"""
+
+
+@pytest.mark.parametrize(
+    ("moment", "calls"), [("chunk", 1), ("chunk", 60), ("write", 20), ("rename", 41)]
+)
+def test_a_run_killed_at_any_moment_goes_on_to_the_same_bits(
+    moment: str, calls: int, tmp_path: Path
+) -> None:
+    """A real SIGKILL: after a chunk, in the middle of a file, just before a file gets its name."""
+    script = KILLED.format(
+        tests=str(Path(__file__).parent),
+        directory=str(tmp_path / "run"),
+        calls=calls,
+        moment=moment,
+    )
+    killed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    before = sum(1 for _ in (tmp_path / "run").glob("*.chunk"))
+    assert before < 170  # of so many
+    assert_same(run(tmp_path / "run"), run(None))
+    assert not list((tmp_path / "run").glob(".*.tmp"))
+
+
+@pytest.mark.usefixtures("small_steps")
+@pytest.mark.parametrize("how", [Stopped, KeyboardInterrupt])
+def test_an_interrupted_run_goes_on_to_the_same_bits(
+    how: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "_LEAST_SECONDS", 1e9)  # nothing is written before the end
+    for calls in (40, 30):
+        with pytest.raises(how):
+            run(tmp_path, callback=stop_after(calls, how))
+        assert list(tmp_path.glob("*.chunk"))
+    assert_same(run(tmp_path), run(None))
+
+
+@pytest.mark.usefixtures("small_steps")
+@pytest.mark.filterwarnings("ignore::thermo.errors.EquilibrationWarning")  # it is too short
+def test_vectors_and_few_replicas_go_on_too(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"model": XY(square(4)), "replicas": 3, "sweeps": 90}
+    changes["update"] = "wolff"
+    with pytest.raises(Stopped):
+        run(tmp_path, **changes, callback=stop_after(70))
+    whole = run(None, **changes)
+    assert whole.structure_factor_blocks is not None
+    assert whole.structure_factor_blocks.shape == (3, 3, 11, 4, 3)
+    assert_same(run(tmp_path, **changes), whole)
+
+
+def test_a_finished_run_is_read_without_a_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run(tmp_path)
+
+    def never(*_: object) -> None:
+        raise AssertionError("a sweep was made")
+
+    monkeypatch.setattr(chunk.LiveBatch, "advance", never)
+    assert_same(run(tmp_path), first)
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_only_the_last_two_states_of_a_batch_are_kept(tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        run(tmp_path, callback=stop_after(60))
+    assert 2 <= len(list(tmp_path.glob("*.state"))) <= 4
+    assert len(list(tmp_path.glob("*.chunk"))) == 60
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_a_damaged_file_is_named_and_what_came_before_it_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run(None)
+    with pytest.raises(Stopped):
+        run(tmp_path, callback=stop_after(80))
+    names = sorted(p.name for p in tmp_path.iterdir() if p.name.startswith("00000"))
+    chunks = [name for name in names if name.endswith("chunk")]
+    states = [name for name in names if name.endswith("state")]
+    content = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    monkeypatch.setattr(chains, "_FIRST_FLIPS", 2**30)  # the rest as one chunk
+
+    for name in (chunks[0], chunks[len(chunks) // 2], chunks[-1], states[-1]):
+        body = content[name]
+        flipped = bytearray(body)
+        flipped[len(body) // 3] ^= 16
+        for damaged in (b"", body[: len(body) // 2], body[:-1], bytes(flipped), body + b"\0"):
+            directory = tmp_path / "damaged"
+            directory.mkdir()
+            for other, sound in content.items():
+                (directory / other).write_bytes(sound)
+            (directory / name).write_bytes(damaged)
+            with pytest.warns(CheckpointWarning, match=name):
+                assert_same(run(directory), whole)
+            for path in directory.iterdir():
+                path.unlink()
+            directory.rmdir()
+
+
+def snapshot_of(directory: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in directory.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"seed": 3}, "seed = 20261120 there and 3 here"),
+        ({"beta": [-0.3, 0.0, 0.25]}, "beta = "),
+        ({"sweeps": 63}, "draws = 20 there and 21 here"),
+        ({"update": "heat_bath"}, "update = 'metropolis' there and 'heat_bath' here"),
+        ({"model": Ising(square(4), field=0.5)}, "model field = 0.0 there and 0.5 here"),
+        ({"model": Ising(square(5))}, "model length = 4 there and 5 here"),
+        ({"start": "ordered"}, "start = "),
+    ],
+)
+def test_the_checkpoint_of_another_run_is_refused_and_left_alone(
+    changes: dict, words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(Stopped):
+        run(tmp_path, callback=stop_after(1))
+    before = snapshot_of(tmp_path)
+    with pytest.raises(CheckpointError, match=words):
+        run(tmp_path, **changes)
+    assert snapshot_of(tmp_path) == before
+
+
+def test_the_checkpoint_of_other_versions_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        run(tmp_path, callback=stop_after(1))
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    plan["versions"]["numpy"] = "1.0"
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(CheckpointError, match="versions"):
+        run(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1, 2]", b'{"format": "holiday plan"}', b"\xff"])
+def test_a_damaged_or_foreign_plan_is_refused_and_left_alone(
+    content: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "plan.json").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"plan\.json is damaged or was written by another"):
+        run(tmp_path)
+    assert snapshot_of(tmp_path) == {"plan.json": content}
+
+
+def test_a_directory_of_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(CheckpointError, match=r"holds 'thesis\.tex' and no run"):
+        run(tmp_path)
+    assert snapshot_of(tmp_path) == {"thesis.tex": b"precious"}
+    with pytest.raises(CheckpointError, match="cannot be made"):
+        run(tmp_path / "thesis.tex")
+
+
+def test_the_bits_do_not_depend_on_where_the_way_is_cut(tmp_path: Path) -> None:
+    """Cuts at random places, also between the sweeps of one draw, against no cut at all."""
+    whole = run(None)
+    generator = np.random.default_rng(SEED)
+    seen: list[int] = []
+
+    class Cut(chunk.LiveBatch):
+        def advance(self, end: int) -> chunk.Chunk:
+            seen.append(end)
+            return super().advance(end)
+
+    for _ in range(3):
+        with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(chains, "_FIRST_FLIPS", int(generator.integers(1, 20)) * 16 * 512)
+            patch.setattr(chains, "_SECONDS", float(10 ** generator.uniform(-6, -2)))
+            patch.setattr(chains, "LiveBatch", Cut)
+            assert_same(run(None), whole)
+    assert any((end - 25) % 3 for end in seen)

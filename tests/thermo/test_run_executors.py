@@ -1,0 +1,164 @@
+"""The same bits through any executor, and whatever happens to its workers."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster
+
+from thermo.errors import WorkerWarning
+from thermo.lattice import square
+from thermo.models import Ising
+from thermo.run import Run, chains
+from thermo.run.chains import Progress
+from thermo.run.simulate import simulate
+
+SEED = 20261120
+
+
+def run(**changes: Any) -> Run:
+    """1800 chains, four batches; where `chunks` is in use, of 20, 80 and 80 sweeps."""
+    arguments: dict[str, Any] = {"burn_in": 30, "replicas": 600, "seed": SEED} | changes
+    return simulate(Ising(square(6)), [-0.3, 0.0, 0.2], 150, structure_factor_every=5, **arguments)
+
+
+@pytest.fixture
+def chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chains, "_FIRST_FLIPS", 20 * 36 * 512)
+    monkeypatch.setattr(chains, "_SECONDS", 1e9)  # as long as they may become
+
+
+@pytest.fixture(scope="module")
+def expected() -> Run:
+    return run()
+
+
+def assert_same(first: Run, second: Run) -> None:
+    assert all(np.array_equal(x, second.series[name]) for name, x in first.series.items())
+    assert np.array_equal(first.final_spins, second.final_spins)
+    assert first.structure_factor_blocks is not None
+    assert second.structure_factor_blocks is not None
+    assert np.array_equal(first.structure_factor_blocks, second.structure_factor_blocks)
+
+
+def processes() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def killing(pids: Callable[[], list[int]]) -> Callable[[Progress], None]:
+    """A callback that kills one worker when the first chunk is done and others are under way."""
+    killed: list[int] = []
+
+    def callback(_: Progress) -> None:
+        if not killed:
+            killed.append(pids()[0])
+            os.kill(killed[0], signal.SIGKILL)
+
+    return callback
+
+
+@pytest.mark.usefixtures("chunks")
+def test_a_process_pool_gives_the_same_bits_and_its_dead_worker_costs_only_time(
+    expected: Run,
+) -> None:
+    with processes() as pool:
+        assert_same(run(executor=pool), expected)
+        callback = killing(lambda: list(pool._processes))
+        with pytest.warns(WorkerWarning, match="the run goes on in this process"):
+            assert_same(run(executor=pool, callback=callback), expected)
+        with pytest.warns(WorkerWarning):  # a pool that is broken from the beginning
+            assert_same(run(executor=pool), expected)
+
+
+@pytest.mark.usefixtures("chunks")
+def test_dask_gives_the_same_bits_and_replaces_a_dead_worker(
+    client: Client, expected: Run, tmp_path: Path
+) -> None:
+    with client.get_executor() as executor:
+        assert_same(run(executor=executor), expected)
+        callback = killing(lambda: [*client.run(os.getpid).values()])
+        assert_same(run(executor=executor, callback=callback, checkpoint=tmp_path), expected)
+        assert_same(run(checkpoint=tmp_path), expected)
+
+
+def test_any_other_executor_will_do(expected: Run) -> None:
+    class AtOnce(Executor):
+        def submit(self, function: Any, /, *arguments: Any, **named: Any) -> Future[Any]:
+            future: Future[Any] = Future()
+            future.set_result(function(*arguments, **named))
+            return future
+
+    for executor in (AtOnce(), ThreadPoolExecutor(2)):
+        assert_same(run(executor=executor), expected)
+
+
+def test_an_error_in_a_worker_reaches_the_caller() -> None:
+    class Refusing(Executor):
+        def submit(self, function: Any, /, *arguments: Any, **named: Any) -> Future[Any]:
+            future: Future[Any] = Future()
+            future.set_exception(OSError("no more room"))
+            return future
+
+    with pytest.raises(OSError, match="no more room"):
+        run(executor=Refusing())
+
+
+def test_threads_that_share_a_large_lattice_change_no_bit() -> None:
+    runs = [
+        simulate(Ising(square(256)), [0.2], 6, burn_in=2, replicas=2, seed=SEED, threads=threads)
+        for threads in (1, 2, 4)
+    ]
+    for other in runs[1:]:
+        assert np.array_equal(runs[0].energy_series, other.energy_series)
+        assert np.array_equal(runs[0].final_spins, other.final_spins)
+
+
+# ---- what the callback is told ---------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("chunks")
+def test_the_callback_sees_every_draw_once_and_the_fraction_grow(expected: Run) -> None:
+    told: list[Progress] = []
+    run(callback=told.append)
+    seen = np.full(expected.energy_series.shape, np.nan)
+    position = np.zeros((3, 600), dtype=int)
+    for progress in told:
+        energy = progress.series.get("energy", np.empty((progress.beta.size, 0)))
+        for b, r, values in zip(progress.beta, progress.replica, energy, strict=True):
+            seen[b, r, position[b, r] : position[b, r] + values.size] = values
+            position[b, r] += values.size
+    assert np.array_equal(seen, expected.energy_series)
+    fractions = [progress.fraction for progress in told]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+    assert [progress.sweeps for progress in told].count(20) == 4
+
+
+@pytest.mark.usefixtures("chunks")
+def test_an_exception_in_the_callback_stops_the_run() -> None:
+    calls = []
+
+    def callback(progress: Progress) -> None:
+        calls.append(progress)
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        run(callback=callback)
+    assert len(calls) == 1

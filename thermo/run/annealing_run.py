@@ -1,0 +1,158 @@
+"""What population annealing leaves behind: weighted estimates, absolute ln Z, density of states."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from thermo.errors import InvalidInputError
+from thermo.estimate.autocorrelation import MeanWithError
+from thermo.estimate.jackknife import jackknife
+from thermo.estimate.reweighting import MultiHistogram, energy_counts, multi_histogram
+from thermo.levels import EnergyLevels
+from thermo.models.spin_model import SpinModel
+
+__all__ = ["AnnealingRun", "log_states"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class AnnealingRun:
+    r"""A finished `population_annealing`. All quantities are totals, not per site.
+
+    Estimates have ``.mean``, ``.error``, ``.ess`` and ``.tau``, arrays of shape (B,). Population r
+    enters with the weight :math:`\hat Z_r(\beta)`, which removes the bias of averages over one
+    population; errors are jackknifed over populations. ``.ess`` is the number of members divided
+    by ρ_t, ``.tau`` = ρ_t/2.
+
+    Attributes
+    ----------
+    model : Ising, Potts, Clock, XY, Heisenberg
+    beta : ndarray, shape (B,)
+    series : dict of str → ndarray, shape (B, replicas, population)
+        Energy and the model's other observables of every member.
+    log_z : ndarray, shape (B, replicas)
+        Each population's ln Z.
+    family_size : ndarray, shape (B, replicas)
+        ρ_t: mean family size as a member sees it, 1 … population.
+    overlap : ndarray, shape (B, replicas)
+        (Σ w)²/(R Σ w²) of the weights with which a β was entered; steps are too large if small.
+    settings : mapping
+        How the run was made: sweeps, update, seed.
+    """
+
+    model: SpinModel
+    beta: Array
+    series: dict[str, Array]
+    log_z: Array
+    family_size: Array
+    overlap: Array
+    settings: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        betas, replicas, members = self.series["energy"].shape
+        return f"AnnealingRun({self.model!r}, {betas} β, {replicas} populations of {members})"
+
+    @cached_property
+    def log_partition_function(self) -> MeanWithError:
+        """ln Z, absolute: Z(0) is the number of states (for continuous spins Z(0) = 1).
+
+        Z itself is estimated without bias, ln Z with a bias of about −error²/2.
+        """
+        return self._jackknifed(lambda log_z: log_z)
+
+    @cached_property
+    def energy(self) -> MeanWithError:
+        """⟨E⟩."""
+        return self.average(self.series["energy"])
+
+    @cached_property
+    def heat_capacity(self) -> MeanWithError:
+        """C/k = β² (⟨E²⟩ − ⟨E⟩²)."""
+        deviation = self.series["energy"] - self.energy.mean[:, None, None]
+        return self._jackknifed(
+            lambda _, e, e2: self.beta**2 * (e2 - e**2), deviation, deviation**2
+        )
+
+    @cached_property
+    def entropy(self) -> MeanWithError:
+        """S/k = ln Z + β⟨E⟩, absolute."""
+        return self._jackknifed(
+            lambda log_z, energy: log_z + self.beta * energy, self.series["energy"]
+        )
+
+    @cached_property
+    def magnetization(self) -> MeanWithError:
+        """⟨M⟩."""
+        return self.average(self.series["magnetization"])
+
+    def average(self, values: ArrayLike) -> MeanWithError:
+        """Return the mean of any quantity of the members.
+
+        Parameters
+        ----------
+        values : array_like, shape (B, replicas, population)
+            Such as a function of one of the `series`.
+
+        Returns
+        -------
+        MeanWithError
+            Arrays of shape (B,).
+        """
+        return self._jackknifed(lambda _, mean: mean, np.asarray(values, dtype=np.float64))
+
+    def density_of_states(self) -> MultiHistogram:
+        """Return ln g(E), absolute, from the energies of all members at all β, with its errors.
+
+        Histograms are combined as by `thermo.estimate.reweighting.multi_histogram`; only for models
+        with discrete energies.
+
+        Raises
+        ------
+        InvalidInputError
+            A model with continuous spins; populations at neighbouring β that do not overlap.
+        """
+        if not hasattr(self.model, "n_states"):
+            raise InvalidInputError(
+                f"{self.model!r} has a continuum of energies; accepted: a model of discrete spins"
+            )
+        energy = self.series["energy"]
+        grid = EnergyLevels(np.unique(energy)).merged().energies
+        counts = energy_counts(energy, grid) * self._weights.T[:, :, None]
+        return multi_histogram(
+            grid, counts, self.beta, log_states=log_states(self.model), ess=self._ess
+        )
+
+    @property
+    def _weights(self) -> Array:
+        """Ẑ of each population, the largest of each β being 1; shape (B, replicas)."""
+        return np.exp(self.log_z - self.log_z.max(axis=1, keepdims=True))
+
+    @property
+    def _ess(self) -> Array:
+        return (self.series["energy"].shape[2] / self.family_size).sum(axis=1)
+
+    def _jackknifed(self, function: Callable[..., Array], *values: Array) -> MeanWithError:
+        """Jackknife f(ln Z, weighted means of `values`) over the populations."""
+        weights, largest = self._weights.T, self.log_z.max(axis=1)
+
+        def of_sums(weight: Array, *sums: Array) -> Array:
+            return function(largest + np.log(weight), *(s / weight for s in sums))
+
+        blocks = (weights * v.mean(axis=2).T for v in values)
+        mean, error = jackknife(of_sums, weights, *blocks)
+        members = self.series["energy"][0].size
+        return MeanWithError(mean, error, self._ess, members / (2.0 * self._ess))
+
+
+def log_states(model: SpinModel) -> float:
+    """ln Z(0): n ln q, or 0 for continuous spins, whose measure is normalised here."""
+    states = getattr(model, "n_states", 1)
+    return model.lattice.n_sites * math.log(states)

@@ -1,0 +1,226 @@
+"""A directory in which a run keeps what it has done, so that it can go on after being killed.
+
+``plan.json`` says which run it is. Every batch has two kinds of files, both named by batch and
+sweep and written once: ``00003-000000012000.chunk`` holds what was measured from sweep 12000 on,
+``00003-000000012000.state`` the state after sweep 12000, of which only the last two are kept. Each
+is an npz archive followed by the SHA-256 of its bytes, written under a temporary name, flushed to
+the disk and renamed. The bits of a run do not depend on how it is cut, so that any chunk that
+begins where another ends continues it, whenever it was written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from thermo.errors import CheckpointError, CheckpointWarning
+from thermo.run.atomic_write import write_atomically
+from thermo.run.chunk import Chunk
+from thermo.run.plan import Plan
+from thermo.run.versions import versions
+
+__all__ = ["Checkpoint"]
+
+_FORMAT = "spinlogit checkpoint 1"
+# A batch writes when this share of its time so far, within these bounds, could be lost.
+_SHARE, _LEAST_SECONDS, _MOST_SECONDS = 0.05, 1.0, 60.0
+_DIGEST = hashlib.sha256().digest_size
+
+
+class Checkpoint:
+    """What is on disk of a run, and what waits to be written.
+
+    Not for two processes at once.
+
+    Parameters
+    ----------
+    directory : path-like
+        Made if it does not exist.
+    plan : Plan
+
+    Raises
+    ------
+    CheckpointError
+        The directory holds something else, or another run; the message says what differs. Nothing
+        in it is changed.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str], plan: Plan) -> None:
+        self.directory = Path(directory)
+        self.plan = plan
+        self._waiting: dict[int, list[Chunk]] = {}
+        self._spent: dict[int, float] = {}
+        self._states: dict[int, list[Path]] = {}
+        self._open()
+
+    def chunks(self, index: int) -> list[Chunk]:
+        """Return what batch `index` did so far, in order; the last one has its state.
+
+        Warns
+        -----
+        CheckpointWarning
+            A file is torn or changed: what came before it is used.
+        """
+        found: list[Chunk] = []
+        position = 0
+        while position < self.plan.sweeps:
+            arrays = self._read(self._path(index, position, "chunk"))
+            if arrays is None:
+                break
+            found.append(_chunk_of(arrays, position))
+            position = found[-1].end
+        while found and found[-1].end < self.plan.sweeps:
+            state = self._read(self._path(index, found[-1].end, "state"))
+            if state is not None:
+                found[-1] = replace(found[-1], state=state)
+                break
+            found.pop()
+        return found
+
+    def add(self, index: int, chunk: Chunk) -> None:
+        """Keep a finished chunk; write it, with those before, if enough could be lost."""
+        waiting = self._waiting.setdefault(index, [])
+        waiting.append(chunk)
+        unsaved = sum(part.seconds for part in waiting)
+        spent = self._spent[index] = self._spent.get(index, 0.0) + chunk.seconds
+        allowed = min(max(_LEAST_SECONDS, _SHARE * spent), _MOST_SECONDS)
+        if unsaved >= allowed or chunk.end == self.plan.sweeps:
+            self._write(index)
+
+    def flush(self) -> None:
+        """Write everything that waits."""
+        for index in list(self._waiting):
+            self._write(index)
+
+    def _open(self) -> None:
+        path = self.directory / "plan.json"
+        ours = {"format": _FORMAT, "versions": versions()} | self.plan.identity()
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CheckpointError(
+                f"checkpoint = {str(self.directory)!r} was given, which cannot be made "
+                f"({error.strerror}); accepted: a directory of this run's own"
+            ) from error
+        if not path.exists():
+            other = [p.name for p in self.directory.iterdir() if p.suffix != ".tmp"]
+            if other:
+                raise CheckpointError(
+                    f"{self.directory} holds {min(other)!r} and no run; accepted: a new or empty "
+                    "directory, or the checkpoint of this run"
+                )
+            write_atomically(path, json.dumps(ours, indent=1).encode())
+            return
+        try:
+            theirs = json.loads(path.read_bytes())
+            known = isinstance(theirs, dict) and theirs.get("format") == _FORMAT
+        except (OSError, ValueError):
+            known = False
+        if not known:
+            raise CheckpointError(
+                f"{path} is damaged or was written by another program; accepted: {_FORMAT!r}, or "
+                "another directory"
+            )
+        differing = [
+            f"{name} = {theirs.get(name)!r} there and {ours.get(name)!r} here"
+            for name in dict.fromkeys((*ours, *theirs))
+            if theirs.get(name) != json.loads(json.dumps(ours.get(name)))
+        ]
+        if differing:
+            raise CheckpointError(
+                f"{self.directory} is the checkpoint of another run ({'; '.join(differing[:3])}); "
+                "accepted: the same arguments, or another directory"
+            )
+        for torn in self.directory.glob(".*.tmp"):  # the run was killed while it wrote them
+            torn.unlink(missing_ok=True)
+
+    def _path(self, index: int, sweep: int, kind: str) -> Path:
+        return self.directory / f"{index:05d}-{sweep:012d}.{kind}"
+
+    def _write(self, index: int) -> None:
+        waiting = self._waiting.pop(index, [])
+        if not waiting:
+            return
+        chunk = _joined(waiting)
+        _save(self._path(index, chunk.begin, "chunk"), _arrays_of(chunk))
+        if chunk.end == self.plan.sweeps:
+            return
+        path = self._path(index, chunk.end, "state")
+        _save(path, chunk.state)
+        states = self._states.setdefault(index, [])
+        states.append(path)
+        while len(states) > 2:
+            states.pop(0).unlink(missing_ok=True)
+
+    def _read(self, path: Path) -> dict[str, np.ndarray] | None:
+        """Return the arrays in a file, or None if it is not there or, with a warning, damaged."""
+        if not path.exists():
+            return None
+        try:
+            content = path.read_bytes()
+        except OSError:
+            content = b""
+        body, digest = content[:-_DIGEST], content[-_DIGEST:]
+        if hashlib.sha256(body).digest() != digest:
+            warnings.warn(
+                f"{path} is damaged (its checksum does not fit): the run goes on from the last "
+                "sound state before it",
+                CheckpointWarning,
+                stacklevel=2,
+            )
+            return None
+        with np.load(io.BytesIO(body), allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+
+
+def _save(path: Path, arrays: Mapping[str, Any]) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    body = buffer.getvalue()
+    write_atomically(path, body + hashlib.sha256(body).digest())
+
+
+def _arrays_of(chunk: Chunk) -> dict[str, Any]:
+    arrays: dict[str, Any] = {"end": chunk.end}
+    arrays |= {f"series {name}": values for name, values in chunk.series.items()}
+    arrays |= {f"final {name}": values for name, values in chunk.final.items()}
+    if chunk.snapshots is not None:
+        arrays["snapshots"] = chunk.snapshots
+    return arrays
+
+
+def _chunk_of(arrays: dict[str, np.ndarray], begin: int) -> Chunk:
+    def named(kind: str) -> dict[str, np.ndarray]:
+        prefix = f"{kind} "
+        return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+    return Chunk(
+        begin, int(arrays["end"]), named("series"), arrays.get("snapshots"), named("final")
+    )
+
+
+def _joined(chunks: list[Chunk]) -> Chunk:
+    """Make one chunk of several that follow one another."""
+    series: dict[str, list[np.ndarray]] = {}
+    for chunk in chunks:
+        for name, values in chunk.series.items():
+            series.setdefault(name, []).append(values)
+    snapshots = [chunk.snapshots for chunk in chunks if chunk.snapshots is not None]
+    last = chunks[-1]
+    return Chunk(
+        begin=chunks[0].begin,
+        end=last.end,
+        series={name: np.concatenate(parts, axis=1) for name, parts in series.items()},
+        snapshots=np.concatenate(snapshots, axis=1) if snapshots else None,
+        final=last.final,
+        state=last.state,
+    )

@@ -1,0 +1,62 @@
+"""Arguments that every kind of run has, refused in one sentence before any work is done."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from typing import Any
+
+import numpy as np
+
+from thermo.arguments import whole_number
+from thermo.errors import InvalidInputError
+from thermo.run.plan import Plan
+
+__all__ = ["check_update", "check_workers", "checked_seed", "draws_between"]
+
+_LARGEST_SEED = 2**64 - 1
+
+
+def checked_seed(seed: int) -> int:
+    """Return the seed, 0 … 2⁶⁴ − 1, or say that this is accepted."""
+    number = whole_number(seed, "seed", 0)
+    if number > _LARGEST_SEED:
+        raise InvalidInputError(f"seed = {seed} was given; accepted: 0 … 2⁶⁴ − 1")
+    return number
+
+
+def draws_between(sweeps: int | None, name: str, measure_every: int, draws: int) -> int | None:
+    """Return a period in draws instead of sweeps."""
+    if sweeps is None:
+        return None
+    period, rest = divmod(whole_number(sweeps, name, 1), measure_every)
+    if rest or not 1 <= period <= draws:
+        raise InvalidInputError(
+            f"{name} = {sweeps} was given; accepted: a multiple of measure_every = "
+            f"{measure_every}, at most {draws * measure_every}"
+        )
+    return period
+
+
+def check_workers(threads: int | None, executor: Any, callback: Any) -> None:
+    """Refuse threads that are no number, what is no executor, both, and what cannot be called."""
+    if threads is not None:
+        whole_number(threads, "threads", 1)
+    if executor is not None and not isinstance(executor, Executor):
+        raise InvalidInputError(
+            f"executor = {executor!r} was given; accepted: a concurrent.futures.Executor, such as "
+            "ProcessPoolExecutor() or the get_executor() of a dask client"
+        )
+    if executor is not None and threads is not None:
+        raise InvalidInputError(
+            f"threads = {threads} and an executor were given; accepted: one of the two"
+        )
+    if callback is not None and not callable(callback):
+        raise InvalidInputError(f"callback = {callback!r} was given; accepted: a function")
+
+
+def check_update(plan: Plan) -> None:
+    """Let the update say what it cannot do: a field, or frustration at a sign of β."""
+    representative = {float(np.sign(b)): b for b in plan.beta}
+    plan.kind.make(
+        plan.model, plan.update, np.array([*representative.values()]), np.random.SeedSequence(0)
+    )

@@ -1,0 +1,66 @@
+"""How much memory a run needs, and whether there is so much."""
+
+from __future__ import annotations
+
+import math
+
+from thermo.errors import InvalidInputError
+from thermo.memory import available_bytes, in_binary_units
+from thermo.run.plan import Plan
+from thermo.run.structure_factor import half_spectrum
+
+__all__ = ["bytes_needed", "check_memory"]
+
+_SERIES = 5  # energy and at most four observables
+_COPIES = 3  # of the spins: in the batch, in the state to go on from, in the result
+_SHARE = 0.8  # of the available memory, for the estimates need some too
+
+
+def bytes_needed(plan: Plan) -> dict[str, int]:
+    """Return an estimate, on the safe side, of what a run will hold in memory, by purpose."""
+    components = getattr(plan.model, "components", None)
+    configurations = (
+        plan.chains * plan.model.lattice.n_sites * (8 * components if components else 1)
+    )
+    needed = {
+        "series": 8 * _SERIES * plan.chains * plan.draws,
+        "spins": _COPIES * configurations,
+        "snapshots": plan.snapshots * configurations,
+    }
+    if plan.structure_factors:
+        vectors = math.prod(half_spectrum(plan.model.lattice))
+        needed["structure factor"] = (
+            8 * _COPIES * plan.chains * plan.structure_factor_blocks * vectors
+        )
+    return needed
+
+
+def check_memory(plan: Plan) -> None:
+    """Refuse a run that needs more memory than there is.
+
+    Raises
+    ------
+    InvalidInputError
+        Saying how much, for what, and how many replicas or measurements would fit.
+    """
+    available = available_bytes()
+    needed = bytes_needed(plan)
+    total = sum(needed.values())
+    if available is None or total <= _SHARE * available:
+        return
+    largest = max(needed, key=lambda name: needed[name])
+    room = _SHARE * available
+    fits = []
+    replicas = int(plan.replicas * room / total)
+    if replicas >= 2:
+        fits.append(f"at most {replicas} replicas")
+    measured = total - needed["spins"]
+    if needed["spins"] < room and measured:
+        times = -int(-measured // (room - needed["spins"]))
+        fits.append(f"keeping {times} times fewer draws and snapshots")
+    raise InvalidInputError(
+        f"the run would need {in_binary_units(total)} of memory "
+        f"({largest}: {in_binary_units(needed[largest])}) and "
+        f"{in_binary_units(available)} are free; accepted, for it would fit: "
+        f"{' or '.join(fits) if fits else 'a smaller lattice or fewer β'}"
+    )

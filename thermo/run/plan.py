@@ -1,0 +1,145 @@
+"""A run that has been checked and may begin: which chains there are, and in which batches."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from thermo.models.spin_model import SpinModel
+from thermo.sampling.batch import Batch
+from thermo.sampling.registry import BatchKind
+from thermo.sampling.starts import ordered_spins
+
+__all__ = ["Plan"]
+
+_LEAST_BLOCKS = 32  # blocks of the structure factor, where there are fewer replicas than that
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What every worker knows of a run; with the same plan every worker makes the same chains.
+
+    Attributes
+    ----------
+    model : SpinModel
+    kind : BatchKind
+        What carries out `update`, and how many chains at once.
+    update : str
+    beta : ndarray, shape (B,)
+    replicas : int
+        Chains per β. Chain c is replica c % replicas of β number c // replicas.
+    burn_in, draws, measure_every : int
+        Sweeps before the first draw's, draws, sweeps per draw.
+    snapshots_every, structure_factor_every : int or None
+        Draws between snapshots and between measurements of the structure factor.
+    ordered : ndarray of bool, shape (B,)
+        Which β begin in an ordered state, the others at random.
+    given : ndarray or None, shape (B, replicas, n) or (B, replicas, n, d)
+        Where all chains begin instead.
+    seed : int
+    """
+
+    model: SpinModel
+    kind: BatchKind
+    update: str
+    beta: np.ndarray
+    replicas: int
+    burn_in: int
+    draws: int
+    measure_every: int
+    ordered: np.ndarray
+    given: np.ndarray | None
+    seed: int
+    snapshots_every: int | None = None
+    structure_factor_every: int | None = None
+
+    @property
+    def chains(self) -> int:
+        """Number of chains of all β together."""
+        return self.beta.size * self.replicas
+
+    @property
+    def batches(self) -> int:
+        """Number of batches; the last one may hold fewer chains."""
+        return -(-self.chains // self.kind.chains)
+
+    @property
+    def sweeps(self) -> int:
+        """Sweeps of every chain."""
+        return self.burn_in + self.draws * self.measure_every
+
+    @property
+    def snapshots(self) -> int:
+        """Configurations kept of every chain."""
+        return self.draws // self.snapshots_every if self.snapshots_every else 0
+
+    @property
+    def structure_factors(self) -> int:
+        """Measurements of the structure factor of every chain."""
+        return self.draws // self.structure_factor_every if self.structure_factor_every else 0
+
+    @property
+    def structure_factor_blocks(self) -> int:
+        """Blocks of measurements that each chain keeps apart, for the jackknife."""
+        return min(self.structure_factors, -(-_LEAST_BLOCKS // self.replicas))
+
+    def draws_after(self, sweeps: int) -> int:
+        """Return how many draws have been made after so many sweeps."""
+        return max(0, sweeps - self.burn_in) // self.measure_every
+
+    def members(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return which β, and which replica of it, each chain of a batch is."""
+        first = index * self.kind.chains
+        return np.divmod(
+            np.arange(first, min(first + self.kind.chains, self.chains)), self.replicas
+        )
+
+    def make_batch(self, index: int) -> Batch:
+        """Return a batch, not yet at its start."""
+        # What SeedSequence(seed).spawn gives batch number `index`.
+        seed = np.random.SeedSequence(self.seed, spawn_key=(index,))
+        return self.kind.make(self.model, self.update, self.beta[self.members(index)[0]], seed)
+
+    def start(self, batch: Batch, index: int) -> None:
+        """Put the chains of a batch, begun at random, where they should begin."""
+        of_beta, replica = self.members(index)
+        if self.given is not None:
+            batch.spins = self.given[of_beta, replica]
+            return
+        ordered = self.ordered[of_beta]
+        if ordered.any():
+            spins = batch.spins
+            share = (replica[ordered] + 0.5) / self.replicas
+            spins[ordered] = ordered_spins(self.model, self.beta[of_beta][ordered], share)
+            batch.spins = spins
+
+    def identity(self) -> dict[str, Any]:
+        """Return everything that the bits of the result depend on, as JSON can hold it.
+
+        Arrays are named by their SHA-256.
+        """
+        values = {
+            **{f"model {name}": value for name, value in self.model.description().items()},
+            "update": self.update,
+            "batch": f"{self.kind.name} of {self.kind.chains}",
+            "beta": self.beta,
+            "replicas": self.replicas,
+            "burn_in": self.burn_in,
+            "draws": self.draws,
+            "measure_every": self.measure_every,
+            "snapshots_every": self.snapshots_every,
+            "structure_factor_every": self.structure_factor_every,
+            "start": self.ordered if self.given is None else self.given,
+            "seed": self.seed,
+        }
+        return {name: _named(value) for name, value in values.items()}
+
+
+def _named(value: Any) -> Any:
+    if not isinstance(value, np.ndarray):
+        return value.item() if isinstance(value, np.generic) else value
+    digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()[:16]
+    return f"{value.dtype} {value.shape} {digest}"

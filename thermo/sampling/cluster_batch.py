@@ -1,0 +1,185 @@
+"""Chains of a discrete model that move whole clusters: Wolff and Swendsen–Wang."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from thermo.errors import InvalidInputError
+from thermo.kernels.clusters import Bonds, Scratch, advance
+from thermo.kernels.discrete_moves import energies
+from thermo.kernels.lanes import WORDS
+from thermo.models.difference import DifferenceModel
+from thermo.sampling.cluster_rules import (
+    check_clusters,
+    check_unfrustrated,
+    joining_probability,
+    joins_by_colour,
+)
+from thermo.sampling.discrete_rules import energy_tables
+
+__all__ = ["ClusterBatch"]
+
+_SCALE = 2.0**53  # of the thresholds that random integers are compared with
+_BIT_ROWS = 8  # of 8 random words: drawn at a time
+_SNAPSHOT_BYTES = 2**18  # states held before they are measured: as many as stay in the cache
+
+
+class ClusterBatch:
+    r"""Chains that are updated by clusters (see `Batch`): Ising, Potts and clock spins.
+
+    A sweep of ``"wolff"`` is one cluster, grown from a random site and always moved; a sweep of
+    ``"swendsen_wang"`` parts the whole lattice into clusters. The number of clusters per sweep is
+    fixed: growing clusters until so many sites have been moved would stop more often after large
+    ones, and be biased. At β = 0 every spin is a cluster; where β = ±inf the lattice is one, or
+    nearly so.
+
+    At βJ < 0 the clusters of a bipartite lattice are those of its staggered order, and
+    antiferromagnetic Potts models move two states at a time (Wang–Swendsen–Kotecký). Clock spins
+    are mirrored at random axes, through two hours and between them.
+
+    For 64 chains and more of an Ising model whose couplings are all ±J see `ClusterLaneBatch`: the
+    same updates many times faster.
+
+    Parameters
+    ----------
+    model : Ising, Potts or Clock
+        Any couplings, no field, no chirality.
+    update : str
+        ``"wolff"`` or ``"swendsen_wang"``.
+    beta : ndarray, shape (chains,)
+        Any real numbers or ±inf.
+    seed : numpy.random.SeedSequence
+        Gives the random start and the streams of every chain; of no other batch.
+
+    Raises
+    ------
+    InvalidInputError
+        Another model or update, a field, a chirality; a β at whose sign the model is frustrated.
+
+    References
+    ----------
+    U. Wolff, Phys. Rev. Lett. 62, 361 (1989); R. H. Swendsen, J.-S. Wang, Phys. Rev. Lett. 58, 86
+    (1987); J.-S. Wang, R. H. Swendsen, R. Kotecký, Phys. Rev. Lett. 63, 109 (1989).
+
+    Examples
+    --------
+    >>> from thermo.lattice import square
+    >>> from thermo.models import Potts
+    >>> beta = np.log(1 + np.sqrt([3.0, 3.0]))
+    >>> batch = ClusterBatch(Potts(square(8), 3), "wolff", beta, np.random.SeedSequence(1))
+    >>> batch.sweep(100)
+    >>> batch.record(draws=5, every=2)["energy"].shape
+    (2, 5)
+    """
+
+    def __init__(
+        self, model: DifferenceModel, update: str, beta: np.ndarray, seed: np.random.SeedSequence
+    ) -> None:
+        check_clusters(model, update)
+        self.model = model
+        self._one_cluster = update == "wolff"
+        self._signs: set[int] = set()
+        lattice, q = model.lattice, model.n_states
+        self._couplings, kind = np.unique(model.couplings, return_inverse=True)
+        self._bonds = Bonds(
+            offsets=lattice.offsets.astype(np.uint32),
+            neighbours=lattice.adjacency.astype(np.uint32),
+            row=kind[lattice.adjacent_bonds].astype(np.uint32) * (2 * q - 1) ** 2,
+            n_states=q,
+        )
+        self._energy_tables = energy_tables(model)
+        rows = max(_BIT_ROWS, int(lattice.degrees.max(initial=0)) // WORDS + 1)
+        self._scratch = Scratch(
+            queue=np.zeros(lattice.n_sites + 1, dtype=np.uint32),
+            bits=np.zeros((rows, WORDS), dtype=np.uint64),
+        )
+        start_seed, move_seed = seed.spawn(2)
+        chains = np.shape(beta)[0]
+        spins = model.random_spins(np.random.Generator(np.random.PCG64(start_seed)), chains)
+        self._states = model.states_of(spins)
+        words = move_seed.generate_state(chains * 2 * WORDS, np.uint64)
+        self._generator = words.reshape(chains, 2, WORDS)
+        self.beta = beta
+
+    @property
+    def beta(self) -> np.ndarray:
+        """1/energy of every chain, shape (chains,); read-only: assign another array."""
+        return self._beta
+
+    @beta.setter
+    def beta(self, beta: np.ndarray) -> None:
+        beta = np.array(beta, dtype=np.float64)
+        if beta.shape != self._states.shape[:1]:
+            raise InvalidInputError(
+                f"beta of shape {beta.shape} was given; accepted: {self._states.shape[:1]}"
+            )
+        for sign in {int(s) for s in np.sign(beta)} - self._signs:
+            check_unfrustrated(self.model, sign)
+            self._signs.add(sign)
+        joining = joining_probability(self.model, beta, self._couplings)
+        self._by_colour = joins_by_colour(self.model, beta) & (not self._one_cluster)
+        of_one_state = joining[self._by_colour, :, 1, 0]  # what parting two equal spins costs
+        joining[self._by_colour] = 0.0
+        joining[self._by_colour, :, :, 0] = of_one_state[..., None]
+        difference = np.arange(1 - self.model.n_states, self.model.n_states)
+        joining = joining[:, :, difference[:, None], difference]
+        threshold = np.rint(joining * _SCALE).astype(np.uint64, order="C")
+        self._threshold = threshold.reshape(beta.size, -1)
+        beta.flags.writeable = False
+        self._beta = beta
+
+    @property
+    def spins(self) -> np.ndarray:
+        """The spins now, int8 of shape (chains, n)."""
+        return self.model.spins_of(self._states)
+
+    @spins.setter
+    def spins(self, spins: np.ndarray) -> None:
+        self._states[:] = self.model.states_of(spins)
+
+    def sweep(self, sweeps: int) -> None:
+        """Advance every chain by so many sweeps."""
+        self._advance(sweeps, 0)
+
+    def record(self, draws: int, every: int) -> dict[str, np.ndarray]:
+        """Measure `draws` times, each after `every` more sweeps: name → (chains, draws)."""
+        parts = []
+        step = max(1, _SNAPSHOT_BYTES // self._states.size)
+        for start in range(0, draws, step):
+            snapshots = self._advance(every, min(step, draws - start))
+            by_site = np.ascontiguousarray(snapshots.reshape(-1, snapshots.shape[2]).T)
+            energy = energies(by_site.view(np.uint8), *self._energy_tables)
+            observed = self.model.observables(self.model.spins_of(snapshots))
+            parts.append({"energy": energy.reshape(snapshots.shape[:2]), **observed})
+        return {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return a copy of everything that changes."""
+        return {
+            "states": self._states.copy(),
+            "generator": self._generator.copy(),
+            "beta": self.beta.copy(),
+        }
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Go back to a `state`; what follows is bit for bit what followed it."""
+        self._states[:] = state["states"]
+        self._generator[:] = state["generator"]
+        self.beta = state["beta"]
+
+    def _advance(self, sweeps: int, draws: int) -> np.ndarray:
+        """Run the kernel; return the states of every draw, int8 of shape (chains, draws, n)."""
+        chains, n = self._states.shape
+        snapshots = np.empty((chains, draws, n), dtype=np.int8)
+        advance(
+            self._states,
+            self._generator,
+            self._bonds,
+            self._threshold,
+            self._one_cluster,
+            self._by_colour,
+            self._scratch,
+            sweeps,
+            snapshots,
+        )
+        return snapshots

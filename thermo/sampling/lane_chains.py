@@ -1,0 +1,179 @@
+"""Up to 512 replicas of an Ising model side by side: what their batches share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from thermo.errors import InvalidInputError
+from thermo.kernels.lanes import LANES, WORDS, pack, unpack
+from thermo.models.ising import Ising
+
+__all__ = ["LaneChains", "lane_spins"]
+
+_MOST_DRAWS = 1024  # draws held as integers before they are handed on
+
+
+class LaneChains(ABC):
+    """Replicas of an Ising model in the lanes of vectors of bits; subclasses sweep.
+
+    They begin at random, as at β = 0. Lanes that are left over run along at the last β.
+
+    Parameters
+    ----------
+    model : Ising
+        Couplings ±J of one J, one field for all sites.
+    coupling : float
+        J.
+    flipped : ndarray of bool, shape (M,)
+        Bonds of coupling −J.
+    beta : ndarray, shape (chains,)
+        1 to 512 real numbers or ±inf.
+    seed : numpy.random.SeedSequence
+        Gives the random start and the streams of the sweeps; of no other batch.
+    state_rows : int
+        Rows of 8 words that are the state of the random streams.
+
+    Raises
+    ------
+    InvalidInputError
+        Too many chains.
+    """
+
+    def __init__(
+        self,
+        model: Ising,
+        coupling: float,
+        flipped: np.ndarray,
+        beta: np.ndarray,
+        seed: np.random.SeedSequence,
+        state_rows: int,
+    ) -> None:
+        self.model = model
+        self._coupling = coupling
+        self.beta = beta
+        self._pairs = _observed_pairs(model, flipped)
+        n = model.lattice.n_sites
+        start, sweeps = seed.spawn(2)
+        # Below the spins a row of all down and one of all up, for counting single spins.
+        self._rows = np.empty((n + 2, WORDS), dtype=np.uint64)
+        generator = np.random.Generator(np.random.PCG64(start))
+        self._rows[:n] = generator.integers(0, 2**64, size=(n, WORDS), dtype=np.uint64)
+        self._rows[n], self._rows[n + 1] = 0, 2**64 - 1
+        words = sweeps.generate_state(state_rows * WORDS, np.uint64)
+        self._generator = words.reshape(state_rows, WORDS)
+
+    @property
+    def beta(self) -> np.ndarray:
+        """1/energy of every chain, shape (chains,); read-only: assign another array."""
+        return self._beta
+
+    @beta.setter
+    def beta(self, beta: np.ndarray) -> None:
+        beta = np.array(beta, dtype=np.float64)
+        if beta.ndim != 1 or not 1 <= beta.size <= LANES:
+            raise InvalidInputError(
+                f"beta of shape {beta.shape} was given; accepted: 1 to {LANES} chains"
+            )
+        self._prepare(_padded(beta))
+        beta.flags.writeable = False
+        self._beta = beta
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The spins now, packed: uint64 of shape (n, 8)."""
+        return self._rows[:-2]
+
+    @property
+    def spins(self) -> np.ndarray:
+        """The spins now, int8 ±1 of shape (chains, n)."""
+        return lane_spins(self.rows)[: self.beta.size]
+
+    @spins.setter
+    def spins(self, spins: np.ndarray) -> None:
+        self.rows[:] = pack(_padded(np.asarray(spins)).T > 0)
+
+    def sweep(self, sweeps: int) -> None:
+        """Advance every chain by so many sweeps."""
+        self._advance(sweeps, 0)
+
+    def record(self, draws: int, every: int) -> dict[str, np.ndarray]:
+        """Measure `draws` times, each after `every` more sweeps: name → (chains, draws)."""
+        model, chains = self.model, self.beta.size
+        n = model.lattice.n_sites
+        names = ["energy", "magnetization"]
+        if model.lattice.is_bipartite:
+            names.append("staggered_magnetization")
+        series = {name: np.empty((chains, draws)) for name in names}
+        for start in range(0, draws, _MOST_DRAWS):
+            part = slice(start, min(start + _MOST_DRAWS, draws))
+            plain, flipped, up, in_step = (
+                count[:chains] for count in self._advance(every, part.stop - part.start)
+            )
+            bonds = (len(self._pairs[0]) - 2 * plain) - (len(self._pairs[1]) - 2 * flipped)
+            series["energy"][:, part] = -self._coupling * bonds - model.field * (2 * up - n)
+            series["magnetization"][:, part] = 2 * up - n
+            if model.lattice.is_bipartite:
+                series["staggered_magnetization"][:, part] = 2 * in_step - n
+        return series
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return a copy of everything that changes."""
+        return {
+            "rows": self.rows.copy(),
+            "generator": self._generator.copy(),
+            "beta": self.beta.copy(),
+        }
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Go back to a `state`; what follows is bit for bit what followed it."""
+        self.rows[:] = state["rows"]
+        self._generator[:] = state["generator"]
+        self.beta = state["beta"]
+
+    def _advance(self, sweeps: int, draws: int) -> list[np.ndarray]:
+        """Run the kernel; return the counts of each observable, int64 of shape (512, draws)."""
+        counts = tuple(np.empty((64 * draws, WORDS), dtype=np.uint64) for _ in self._pairs)
+        self._run(sweeps, draws, counts)
+        # (draw, bit, word) → lane = 64·word + bit
+        return [
+            c.reshape(draws, 64, WORDS).transpose(2, 1, 0).reshape(LANES, draws).astype(np.int64)
+            for c in counts
+        ]
+
+    @abstractmethod
+    def _prepare(self, beta: np.ndarray) -> None:
+        """Make what the kernel needs at these β of all 512 lanes."""
+
+    @abstractmethod
+    def _run(self, sweeps: int, draws: int, counts: tuple[np.ndarray, ...]) -> None:
+        """Call the kernel, which writes how many of each of the `_pairs` of rows differ."""
+
+
+def lane_spins(rows: np.ndarray) -> np.ndarray:
+    """Unpack spins: uint64 of shape (n, 8) to int8 ±1 of shape (512, n)."""
+    return (2 * unpack(rows).view(np.int8) - 1).T
+
+
+def _padded(values: np.ndarray) -> np.ndarray:
+    """Repeat the last row until there is one for every lane."""
+    if len(values) == LANES:
+        return values
+    return values[np.minimum(np.arange(LANES), len(values) - 1)]
+
+
+def _observed_pairs(model: Ising, flipped: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Pairs of rows to compare: plain bonds, flipped bonds; spins with down, and with their order.
+
+    A spin on sublattice 0 is in step with the staggered order if up, one on sublattice 1 if down.
+    """
+    lattice = model.lattice
+    n = lattice.n_sites
+    sites = np.arange(n)
+    up = np.stack([sites, np.full(n, n)], axis=1)
+    in_step = up[:0]
+    if lattice.sublattice is not None:
+        in_step = np.stack([sites, n + lattice.sublattice], axis=1)
+    pairs = (lattice.edges[~flipped], lattice.edges[flipped], up, in_step)
+    return tuple(np.array(p, dtype=np.int32) for p in pairs)
