@@ -13,8 +13,10 @@ import typer
 
 from llm_bridge.compare import compare
 from llm_bridge.errors import MissingExtraError
-from llm_bridge.printable import printable
+from thermo.cli import COMMANDS
+from thermo.cli.output import JsonFlag, SeedOption
 from thermo.errors import SpinlogitError
+from thermo.printable import printable
 
 app = typer.Typer(
     name="spinlogit",
@@ -24,10 +26,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-JsonFlag = Annotated[
-    bool, typer.Option("--json", help="One JSON document on standard output, nothing else there.")
-]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random number.")]
 
 
 def _show_version(wanted: bool) -> None:
@@ -164,6 +162,10 @@ def train_demo_model_command(
         print()
     else:
         print(f"written: {printable(str(out))}")
+
+
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_command)
 
 
 def main() -> None:

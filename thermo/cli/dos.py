@@ -1,0 +1,110 @@
+"""``spinlogit dos``: the density of states of a spin model."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from thermo.cli.output import JsonFlag, SeedOption, check_output, plain, print_json, write_text
+from thermo.cli.system import (
+    ChiralityOption,
+    CouplingOption,
+    Disorder,
+    DisorderOption,
+    FieldOption,
+    GraphOption,
+    LatticeName,
+    LatticeOption,
+    ModelName,
+    ModelOption,
+    OpenOption,
+    SizeOption,
+    StatesOption,
+    spin_model,
+)
+from thermo.printable import printable
+
+__all__ = ["dos_command"]
+
+
+class Method(StrEnum):
+    """How a density of states is found."""
+
+    exact = "exact"
+    wang_landau = "wang_landau"
+    multicanonical = "multicanonical"
+    reweighting = "reweighting"
+
+
+def dos_command(
+    model: ModelOption = ModelName.ising,
+    lattice: LatticeOption = LatticeName.square,
+    size: SizeOption = 16,
+    open_edges: OpenOption = False,
+    graph: GraphOption = None,
+    q: StatesOption = 3,
+    coupling: CouplingOption = 1.0,
+    field: FieldOption = 0.0,
+    chirality: ChiralityOption = 0.0,
+    disorder: DisorderOption = Disorder.none,
+    method: Annotated[Method, typer.Option("--method", help="How it is found.")] = Method.exact,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Table of E and ln g to write (.csv).")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --out.")] = False,
+    seed: SeedOption = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """The density of states g(E), exact or sampled, and β = dS/dE of both signs along it.
+
+    Examples:
+
+      spinlogit dos --size 32
+
+      spinlogit dos --model potts --q 3 --size 8 --method wang_landau --out potts.csv
+    """
+    from thermo.microcanonical import microcanonical
+    from thermo.run.density_of_states import density_of_states
+
+    check_output(out, overwrite)
+    spins = spin_model(
+        model, lattice, size, open_edges, graph, q, coupling, field, chirality, disorder, seed
+    )
+    options: dict[str, Any] = {} if method is Method.exact else {"seed": seed, "progress": True}
+    levels = density_of_states(spins, method=method.value, **options)
+    curve = microcanonical(levels)
+    if out is not None:
+        lines = [
+            f"{energy!r},{log_g!r}"
+            for energy, log_g in zip(
+                levels.energies.tolist(), levels.log_degeneracy.tolist(), strict=True
+            )
+        ]
+        write_text(out, "energy,log_degeneracy\n" + "\n".join(lines) + "\n")
+    if as_json:
+        print_json(
+            {
+                "schema": "spinlogit.dos/1",
+                "model": repr(spins),
+                "method": method.value,
+                "seed": None if method is Method.exact else seed,
+                "energy": levels.energies.tolist(),
+                "log_degeneracy": levels.log_degeneracy.tolist(),
+                "beta_boltzmann": plain(curve.beta_boltzmann),
+            }
+        )
+        return
+    print(f"{spins!r}: {levels.energies.size} levels, {method.value}")
+    print(f"{'E':>12} {'ln g':>14} {'β = dS/dE':>12}")
+    shown = np.unique(np.linspace(0, levels.energies.size - 1, 21).round().astype(int))
+    for k in shown.tolist():
+        print(
+            f"{levels.energies[k]:12.6g} {levels.log_degeneracy[k]:14.8g} "
+            f"{curve.beta_boltzmann[k]:12.6g}"
+        )
+    if out is not None:
+        print(f"\nwritten: {printable(str(out))}")

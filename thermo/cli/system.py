@@ -1,0 +1,128 @@
+"""Options that describe a spin model, and the model they describe."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from thermo.errors import InvalidInputError
+from thermo.printable import printable
+
+__all__ = ["spin_model"]
+
+
+class ModelName(StrEnum):
+    """What stands on the sites."""
+
+    ising = "ising"
+    potts = "potts"
+    clock = "clock"
+    xy = "xy"
+    heisenberg = "heisenberg"
+
+
+class LatticeName(StrEnum):
+    """Which sites are neighbours."""
+
+    chain = "chain"
+    square = "square"
+    triangular = "triangular"
+    honeycomb = "honeycomb"
+    cubic = "cubic"
+
+
+class Disorder(StrEnum):
+    """Random couplings of a spin glass."""
+
+    none = "none"
+    bimodal = "bimodal"
+    gaussian = "gaussian"
+
+
+ModelOption = Annotated[ModelName, typer.Option("--model", help="What stands on the sites.")]
+LatticeOption = Annotated[LatticeName, typer.Option("--lattice", help="Which are neighbours.")]
+SizeOption = Annotated[int, typer.Option("--size", help="L: sites (cells) along each side.")]
+OpenOption = Annotated[bool, typer.Option("--open", help="Open edges instead of a torus.")]
+GraphOption = Annotated[
+    Path | None,
+    typer.Option("--graph", help="Text file of edges, two sites a line, as the lattice."),
+]
+StatesOption = Annotated[int, typer.Option("--q", help="States of a Potts or clock spin.")]
+CouplingOption = Annotated[float, typer.Option("--coupling", help="J, in the unit of energy.")]
+FieldOption = Annotated[float, typer.Option("--field", help="h, in the unit of energy.")]
+ChiralityOption = Annotated[float, typer.Option("--chirality", help="Δ of the chiral clock.")]
+DisorderOption = Annotated[
+    Disorder, typer.Option("--disorder", help="Random couplings ±J or Gaussian (Ising).")
+]
+
+
+def spin_model(
+    name: ModelName,
+    lattice_name: LatticeName,
+    size: int,
+    open_edges: bool,
+    graph: Path | None,
+    q: int,
+    coupling: float,
+    field: float,
+    chirality: float,
+    disorder: Disorder,
+    seed: int,
+) -> Any:
+    """Build the model that the options describe."""
+    from thermo import lattice as lattices
+    from thermo import models
+
+    if graph is not None:
+        lattice = _graph(graph)
+    else:
+        lattice = getattr(lattices, lattice_name.value)(size, periodic=not open_edges)
+    if chirality and name is not ModelName.clock:
+        raise InvalidInputError(f"--chirality was given for {name.value}; accepted: --model clock")
+    if disorder is not Disorder.none:
+        if name is not ModelName.ising:
+            raise InvalidInputError(
+                f"--disorder was given for {name.value}; accepted: --model ising"
+            )
+        signs = models.spin_glass(lattice, law=disorder.value, seed=seed)
+        return models.Ising(lattice, coupling=coupling * signs.couplings, field=field)
+    if name is ModelName.ising:
+        return models.Ising(lattice, coupling=coupling, field=field)
+    if name is ModelName.potts:
+        return models.Potts(lattice, q, coupling=coupling, field=field)
+    if name is ModelName.clock:
+        return models.Clock(lattice, q, coupling=coupling, field=field, chirality=chirality)
+    kind = models.XY if name is ModelName.xy else models.Heisenberg
+    return kind(lattice, coupling=coupling, field=field)
+
+
+def _graph(path: Path) -> Any:
+    """Read a text file of edges: two whole numbers a line, comments after #."""
+    from thermo.lattice import from_edges
+
+    shown = printable(str(path))
+    edges = []
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"{shown} is not UTF-8 text; accepted: two sites a line") from error
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.partition("#")[0].split()
+        if not words:
+            continue
+        if len(words) != 2 or not all(word.isascii() and word.isdecimal() for word in words):
+            raise InvalidInputError(
+                f"line {number} of {shown} is {line.strip()[:40]!r}; accepted: two sites "
+                "0, 1, 2, … a line"
+            )
+        edges.append([int(word) for word in words])
+    if not edges:
+        raise InvalidInputError(f"{shown} has no edges; accepted: two sites a line")
+    most = max(max(pair) for pair in edges)
+    if most > 2**31 - 2:
+        raise InvalidInputError(f"{shown} has a site {most}; accepted: 0 … {2**31 - 2}")
+    return from_edges(most + 1, np.array(edges), name=path.stem)
