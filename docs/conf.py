@@ -53,6 +53,7 @@ extensions = [
     "matplotlib.sphinxext.plot_directive",
     "command_help",
     "mathml",
+    "measured",
 ]
 suppress_warnings = ["config.cache"]  # autosummary_context holds a function
 exclude_patterns = ["_build", "_templates", "extensions", "figures"]
@@ -99,7 +100,18 @@ html_theme_options: dict[str, Any] = {
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
 # Only the reference has enough pages to need a list of them at the side.
-html_sidebars = {name: [] for name in ("index", "first_ten_minutes", "theory", "command_line")}
+html_sidebars = {
+    name: []
+    for name in (
+        "index",
+        "first_ten_minutes",
+        "theory",
+        "spin_engine",
+        "choosing_an_update",
+        "measurements",
+        "command_line",
+    )
+}
 
 
 def link_short_name(

@@ -1,0 +1,65 @@
+"""``.. measured:: peers``: the table in ``docs/measured/peers.json``, as a benchmark wrote it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from sphinx.application import Sphinx
+
+FOLDER = Path(__file__).parent.parent / "measured"
+
+
+class Measured(Directive):
+    """A table of measurements, its settings above and its machine below."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Read the record and make paragraphs and a table of it."""
+        path = FOLDER / f"{self.arguments[0]}.json"
+        self.state.document.settings.env.note_dependency(str(path))
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise self.error(f"no record of measurements in {path.name}: {error}") from error
+        return [
+            nodes.paragraph("", record["settings"]),
+            _table(record["columns"], record["rows"]),
+            nodes.paragraph("", _machine(record["machine"]), classes=["machine"]),
+        ]
+
+
+def _table(columns: list[str], rows: list[list[Any]]) -> nodes.table:
+    group = nodes.tgroup(cols=len(columns))
+    group.extend(nodes.colspec(colwidth=1) for _ in columns)
+    group += nodes.thead("", _row(columns))
+    group += nodes.tbody("", *(_row(row) for row in rows))
+    return nodes.table("", group, classes=["measured"])
+
+
+def _row(values: list[Any]) -> nodes.row:
+    return nodes.row("", *(nodes.entry("", nodes.paragraph("", _cell(v))) for v in values))
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _machine(host: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {v}" for name, v in host["versions"].items() if v)
+    return (
+        f"Measured on {host['processor']}, {host['cores']} cores, load {host['load'][0]:.1f}; "
+        f"Python {host['python']}, {versions}."
+    )
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the directive."""
+    app.add_directive("measured", Measured)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
