@@ -173,8 +173,8 @@ def test_thresholds_are_exact_to_the_last_bit(beta: float) -> None:
     exact = {"metropolis": total * 2**64, "heat_bath": total / (1 + total) * 2**64}
     uphill = delta if beta > 0 else -delta
     for update, value in exact.items():
-        assert abs(flip_threshold(update, beta, uphill, largest) - value) <= Fraction(1, 2)
-    assert flip_threshold("metropolis", beta, -uphill, largest) == ALWAYS
+        assert abs(flip_threshold(update, beta, uphill, largest, largest) - value) <= Fraction(1, 2)
+    assert flip_threshold("metropolis", beta, -uphill, largest, largest) == ALWAYS
     both = [flip_threshold("heat_bath", beta, d, largest) for d in (delta, -delta)]
     assert sum(both) == 2**64
 
@@ -197,9 +197,13 @@ def test_metropolis_at_weak_coupling_is_heat_bath() -> None:
     largest = Fraction(8)
     weak, strong = np.log(2) / 8 * 0.999, np.log(2) / 8 * 1.001
     for delta in (Fraction(8), Fraction(-4)):
-        both = [flip_threshold(update, weak, delta, largest) for update in UPDATES]
+        both = [flip_threshold(update, weak, delta, largest, largest) for update in UPDATES]
         assert both[0] == both[1]
-    assert flip_threshold("metropolis", strong, Fraction(-4), largest) == ALWAYS
+    assert flip_threshold("metropolis", strong, Fraction(-4), largest, largest) == ALWAYS
+    # By itself, it is its own ΔE that counts.
+    alone = [flip_threshold(update, strong, Fraction(-4), largest) for update in UPDATES]
+    assert alone[0] == alone[1]
+    assert flip_threshold("metropolis", 2 * strong, Fraction(-4), largest) == ALWAYS
 
 
 def test_an_unknown_update_is_refused_with_the_nearest_name() -> None:

@@ -5,7 +5,7 @@ Every replica (lane) has its own spins, its own random bits and its own acceptan
 
 1. count the neighbours that are up by bitwise adders (`count_up`);
 2. say which spins lie along their local field, seen at the sign of β of the lane (flipping those
-   costs something), and which acceptance threshold they have (`classify`);
+   costs something: `stance`), and which acceptance threshold they have (`in_class`);
 3. compare a uniform 64-bit number u with that threshold, from the most significant bit down: where
    random bit and threshold bit differ, the lane is decided, and half the lanes are after every bit.
    Drawing stops when no lane is left; after 64 bits u equals the threshold, and is not below it

@@ -187,8 +187,9 @@ class LaneAcceptance:
 
         The other flip is always accepted, or (two-sided) where the dearer one would not be.
         """
-        up = flip_threshold(self.update, beta, delta, largest)
-        down = flip_threshold(self.update, beta, -delta, largest)
+        shared = largest if self._frame.kind is None else None  # one row says what is two-sided
+        up = flip_threshold(self.update, beta, delta, largest, shared)
+        down = flip_threshold(self.update, beta, -delta, largest, shared)
         dearer, other = min(up, down), max(up, down)
         assert other in (ALWAYS, ALWAYS - dearer)
         return min(dearer, ALWAYS - 1), up < down, other != ALWAYS
