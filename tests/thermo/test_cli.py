@@ -103,6 +103,16 @@ def test_dos_prints_and_writes_the_exact_levels(tmp_path: Path) -> None:
     assert table[0, 0] == -32
 
 
+def test_energies_that_lie_on_no_lattice_get_bins(tmp_path: Path) -> None:
+    options = ("--model", "xy", "--size", 3, "--method", "wang_landau", "--sweeps", 2000)
+    without = spinlogit("dos", *options, cwd=tmp_path)
+    assert without.returncode == 2
+    assert "bin_width" in without.stderr
+    done = spinlogit("dos", *options, "--bin-width", 2, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["energy"]) > 5
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -116,6 +126,8 @@ def test_dos_prints_and_writes_the_exact_levels(tmp_path: Path) -> None:
         (("--update", "metropolys"), "'metropolis'"),
         (("--model", "potts", "--q", "1"), "q = 1"),
         (("--model", "spins"), "ising"),
+        (("--q", "4"), "--model potts"),
+        (("--out", "/proc/x.nc"), "cannot be written"),
         (("--chirality", "0.1"), "--model clock"),
         (("--model", "xy", "--disorder", "gaussian"), "--model ising"),
         (("--graph", "nowhere.txt"), "No such file"),

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from thermo.cli.output import JsonFlag, SeedOption, check_output, plain, print_json, write_text
+from thermo.cli.output import JsonFlag, SeedOption, check_output, plain, print_json
 from thermo.cli.system import (
     ChiralityOption,
     CouplingOption,
@@ -46,12 +46,19 @@ def dos_command(
     size: SizeOption = 16,
     open_edges: OpenOption = False,
     graph: GraphOption = None,
-    q: StatesOption = 3,
+    q: StatesOption = None,
     coupling: CouplingOption = 1.0,
     field: FieldOption = 0.0,
     chirality: ChiralityOption = 0.0,
     disorder: DisorderOption = Disorder.none,
     method: Annotated[Method, typer.Option("--method", help="How it is found.")] = Method.exact,
+    sweeps: Annotated[
+        int | None, typer.Option("--sweeps", help="Of a sampled method.  [its own default]")
+    ] = None,
+    bin_width: Annotated[
+        float | None,
+        typer.Option("--bin-width", help="Of energies that lie on no lattice (XY, Gaussian …)."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Table of E and ln g to write (.csv).")
     ] = None,
@@ -68,6 +75,7 @@ def dos_command(
       spinlogit dos --model potts --q 3 --size 8 --method wang_landau --out potts.csv
     """
     from thermo.microcanonical import microcanonical
+    from thermo.run.atomic_write import write_atomically
     from thermo.run.density_of_states import density_of_states
 
     check_output(out, overwrite)
@@ -75,6 +83,8 @@ def dos_command(
         model, lattice, size, open_edges, graph, q, coupling, field, chirality, disorder, seed
     )
     options: dict[str, Any] = {} if method is Method.exact else {"seed": seed, "progress": True}
+    given = {"sweeps": sweeps, "bin_width": bin_width}
+    options |= {name: value for name, value in given.items() if value is not None}
     levels = density_of_states(spins, method=method.value, **options)
     curve = microcanonical(levels)
     if out is not None:
@@ -84,7 +94,7 @@ def dos_command(
                 levels.energies.tolist(), levels.log_degeneracy.tolist(), strict=True
             )
         ]
-        write_text(out, "energy,log_degeneracy\n" + "\n".join(lines) + "\n")
+        write_atomically(out, ("energy,log_degeneracy\n" + "\n".join(lines) + "\n").encode())
     if as_json:
         print_json(
             {

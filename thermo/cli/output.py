@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ import typer
 from thermo.errors import InvalidInputError
 from thermo.printable import printable
 
-__all__ = ["check_output", "plain", "print_json", "write_text"]
+__all__ = ["check_output", "plain", "print_json"]
 
 SeedOption = Annotated[
     int, typer.Option("--seed", min=0, max=2**64 - 1, help="Seed of every random number.")
@@ -37,16 +38,13 @@ def check_output(out: Path | None, overwrite: bool) -> None:
         )
     if not out.absolute().parent.is_dir():
         raise InvalidInputError(f"--out {shown} lies in no folder; accepted: one that exists")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file as a whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    try:  # better now than after the work
+        tempfile.TemporaryFile(dir=out.absolute().parent).close()
+    except OSError as error:
+        raise InvalidInputError(
+            f"--out {shown} cannot be written ({error.strerror}); accepted: a file in a folder "
+            "that may be written to"
+        ) from error
 
 
 def plain(values: np.ndarray) -> list[Any]:

@@ -50,7 +50,7 @@ def simulate_command(
     size: SizeOption = 32,
     open_edges: OpenOption = False,
     graph: GraphOption = None,
-    q: StatesOption = 3,
+    q: StatesOption = None,
     coupling: CouplingOption = 1.0,
     field: FieldOption = 0.0,
     chirality: ChiralityOption = 0.0,

@@ -51,7 +51,9 @@ GraphOption = Annotated[
     Path | None,
     typer.Option("--graph", help="Text file of edges, two sites a line, as the lattice."),
 ]
-StatesOption = Annotated[int, typer.Option("--q", help="States of a Potts or clock spin.")]
+StatesOption = Annotated[
+    int | None, typer.Option("--q", help="States of a Potts or clock spin.  [3]")
+]
 CouplingOption = Annotated[float, typer.Option("--coupling", help="J, in the unit of energy.")]
 FieldOption = Annotated[float, typer.Option("--field", help="h, in the unit of energy.")]
 ChiralityOption = Annotated[float, typer.Option("--chirality", help="Δ of the chiral clock.")]
@@ -66,7 +68,7 @@ def spin_model(
     size: int,
     open_edges: bool,
     graph: Path | None,
-    q: int,
+    q: int | None,
     coupling: float,
     field: float,
     chirality: float,
@@ -81,6 +83,11 @@ def spin_model(
         lattice = _graph(graph)
     else:
         lattice = getattr(lattices, lattice_name.value)(size, periodic=not open_edges)
+    if q is not None and name not in (ModelName.potts, ModelName.clock):
+        raise InvalidInputError(
+            f"--q was given for {name.value}; accepted: --model potts or --model clock"
+        )
+    q = 3 if q is None else q
     if chirality and name is not ModelName.clock:
         raise InvalidInputError(f"--chirality was given for {name.value}; accepted: --model clock")
     if disorder is not Disorder.none:
