@@ -117,6 +117,19 @@ def test_spins_and_beta_can_be_set(kind: Any) -> None:
     assert np.array_equal(model.energy(batch.spins), [-6.0, 6.0])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_nonsense_for_spins_and_beta_is_refused(kind: Any) -> None:
+    batch = made(kind, Ising(chain(6)), "wolff", [0.1, 0.2])
+    for spins in (np.ones((3, 6)), np.ones((1, 6)), np.ones((2, 5)), np.zeros((2, 6))):
+        with pytest.raises(InvalidInputError, match="spins of shape"):
+            batch.spins = spins
+    for beta in ([0.1, np.nan], ["hot", "cold"]):
+        with pytest.raises(InvalidInputError, match="β"):
+            batch.beta = beta
+    batch.spins = np.ones(6)  # the same in all chains
+    assert np.array_equal(batch.spins, np.ones((2, 6)))
+
+
 def test_more_neighbours_than_random_words_are_drawn_at_a_time() -> None:
     star = from_edges(200, [(0, k) for k in range(1, 200)])
     batch = made(ClusterBatch, Ising(star), "swendsen_wang", np.full(50, 0.3))
@@ -203,7 +216,8 @@ def test_joining_probabilities_of_each_model() -> None:
         (ClusterLaneBatch, Ising(triangular(3)), "wolff", [0.2, -0.2], "frustrated at β < 0"),
         (ClusterBatch, Ising(square(5), -1.0), "wolff", [0.2], "frustrated at β > 0.*0–"),
         (ClusterBatch, Clock(triangular(3), 4), "swendsen_wang", [-1.0], "triangular 3×3 torus"),
-        (ClusterBatch, Potts(chain(3), 3, [1.0, 1.0, -1.0]), "wolff", [1.0], "odd number of bonds"),
+        (ClusterBatch, Potts(chain(3), 3, [1.0, 1.0, -1.0]), "wolff", [1.0], "gauge.*odd number"),
+        (ClusterBatch, Clock(chain(5), 5, -1.0), "wolff", [1.0], "no known gauge .* 5 states"),
         (ClusterLaneBatch, Potts(square(4), 2), "wolff", [1.0], "see ClusterBatch"),
         (ClusterLaneBatch, Ising(chain(3), [1.0, 2.0, 1.0]), "wolff", [1.0], "see ClusterBatch"),
         (ClusterLaneBatch, Ising(chain(4)), "wolff", np.zeros(513), "1 to 512 chains"),

@@ -14,6 +14,7 @@ import pytest
 from scipy.stats import chi2
 
 from thermo.canonical import canonical
+from thermo.errors import InvalidInputError
 from thermo.exact.kaufman import square_torus
 from thermo.kernels import clusters
 from thermo.lattice import chain, from_edges, honeycomb, square, triangular
@@ -85,6 +86,8 @@ OTHERS = {
     "clock 4": Clock(chain(8), 4),
     "clock 5": Clock(square(3, periodic=False), 5, coupling=1.2),
     "clock 6": Clock(chain(6), 6),
+    "clock 3, half a turn": Clock(chain(6), 3, chirality=1.5),
+    "clock 4, half a turn": Clock(chain(8), 4, chirality=2.0),
 }
 
 
@@ -115,6 +118,13 @@ def test_frustrated_lattices_at_the_sign_of_beta_that_is_not() -> None:
         model = Ising(triangular(3))
         energies = sampled_energies(batch_at(model, "wolff", 0.2, kind=kind), "wolff", 60)
         assert chi_square_p(energies, model, 0.2) > P_LIMIT
+
+
+def test_a_clock_half_a_turn_on_is_an_antiferromagnet() -> None:
+    model = Clock(triangular(3), 4, chirality=2.0)
+    with pytest.raises(InvalidInputError, match="β > 0"):
+        batch_at(model, "wolff", 0.5).sweep(1)
+    batch_at(model, "wolff", -0.5).sweep(1)
 
 
 # ---- one sweep, state by state ---------------------------------------------------------------
@@ -157,6 +167,21 @@ def detailed_balance_p(counts: np.ndarray) -> float:
     return float(chi2.sf(((there - back) ** 2 / (there + back)).sum(), often.sum()))
 
 
+def stationarity_p(counts: np.ndarray) -> float:
+    """p-value of as many visits after the sweep as before (A. Stuart 1955, A. E. Maxwell 1970).
+
+    Before and after are sampled alike and belong together: the difference of the two numbers of a
+    state has the variance (in + out) less twice the sweeps that stayed, and those of two states are
+    correlated by the sweeps between them.
+    """
+    out, into = counts.sum(axis=1), counts.sum(axis=0)
+    covariance = np.diag(out + into) - counts - counts.T
+    values, vectors = np.linalg.eigh(covariance)
+    free = values > 1e-9 * values[-1]  # the total is conserved
+    along = vectors.T[free] @ (into - out)
+    return float(chi2.sf((along**2 / values[free]).sum(), free.sum()))
+
+
 @pytest.mark.parametrize("update", UPDATES)
 @pytest.mark.parametrize(("model", "beta"), TINY.values(), ids=TINY.keys())
 @pytest.mark.parametrize("kind", [ClusterBatch, ClusterLaneBatch])
@@ -171,7 +196,7 @@ def test_one_sweep_is_in_detailed_balance_and_reaches_everything(
     batch = batch_at(model, update, beta, chains, kind)
     counts = transitions(batch, beta, rounds, np.random.default_rng(SEED))
     assert detailed_balance_p(counts) > P_LIMIT
-    assert p_of_counts(counts.sum(axis=0), counts.sum(axis=1)) > 1e-9  # both are sampled: 2 χ²
+    assert stationarity_p(counts) > P_LIMIT
     reached = np.linalg.matrix_power((counts > 0) + 0.0, 12) > 0
     assert reached[np.ix_(counts.sum(axis=1) > 0, counts.sum(axis=0) > 0)].all()
 
@@ -205,6 +230,17 @@ def test_a_dropped_bond_is_found_out(kind: Any, update: str, beta: float) -> Non
         batch.sweep(APART[update])
         energies.append(model.energy(batch.spins))
     assert chi_square_p(np.array(energies), model, beta) < P_LIMIT
+
+
+@pytest.mark.parametrize("update", UPDATES)
+@pytest.mark.parametrize("name", ["Ising, ring at β < 0", "Potts 3", "clock 4"])
+def test_one_sweep_at_half_of_beta_is_found_out(name: str, update: str) -> None:
+    model, beta = TINY[name]
+    counts = transitions(
+        batch_at(model, update, 0.5 * beta, 8192), beta, 8, np.random.default_rng(SEED)
+    )
+    assert detailed_balance_p(counts) < P_LIMIT
+    assert stationarity_p(counts) < P_LIMIT
 
 
 WRONG: dict[str, Callable] = {

@@ -14,10 +14,11 @@ from thermo.errors import EnergyOutOfRangeError, InvalidInputError
 from thermo.exact.density_of_states import ising_torus
 from thermo.kernels.discrete_demon import approach, exchange_energy
 from thermo.lattice import chain, honeycomb, square, triangular
-from thermo.models import XY, Clock, Ising, Potts
+from thermo.models import XY, Clock, Ising, Potts, spin_glass
 from thermo.run.demon import demon_levels, demon_thermometer
 from thermo.sampling import demon
 from thermo.sampling.demon import DemonChains
+from thermo.sampling.energy_grid import energy_spacing
 from thermo.thermometry import matching_beta
 
 SEED = 20261121
@@ -196,6 +197,28 @@ def test_a_lattice_without_spacing_reads_the_same_beta() -> None:
     assert abs(reading.beta - same.beta) < 0.03
 
 
+@pytest.mark.parametrize(
+    ("model", "spacing"),
+    [
+        (Clock(square(32), 5), None),
+        (spin_glass(square(64), "gaussian", seed=1), None),
+        (Ising(square(12), 1 + 2.0**-14 * (np.arange(288) % 2)), 2.0**-13),
+    ],
+    ids=["clock", "spin glass", "close couplings"],
+)
+def test_lattices_whose_energies_would_need_too_many_bins(model, spacing: float | None) -> None:
+    chains = chains_at(model, -10.0, 2)
+    chains.sweep(3)
+    assert chains.spacing == spacing
+    np.testing.assert_allclose(chains.energy + chains.demon_energy, chains.total_energy, atol=1e-6)
+    assert chains.total_energy == pytest.approx(-10.0, abs=1e-5)
+
+
+def test_a_large_lattice_has_its_spacing() -> None:
+    """1100² sites are more than 2²⁰ energies."""
+    assert energy_spacing(Ising(square(1100))) == 4.0
+
+
 @pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 def test_the_compiled_kernels_equal_their_python_bit_for_bit(monkeypatch) -> None:
     for model in (CASES["Potts"], CASES["chiral clock, real couplings"]):
@@ -244,3 +267,21 @@ def test_bad_input_is_refused_in_one_sentence() -> None:
     with pytest.raises(EnergyOutOfRangeError, match="no state of"):
         demon_thermometer(frustrated, -26.0, 10, burn_in=0, demon_maximum=12.0)
     assert demon_thermometer(Ising(honeycomb(3)), 0.0, 10, burn_in=0).demon_maximum == 12.0
+
+
+def test_a_lattice_may_have_all_the_energy_where_energies_lie_on_no_lattice() -> None:
+    """E_total is a level: states with an empty purse count, rounding or not.
+
+    |z| < 5 of independent replicas: a false alarm in 10⁶ runs.
+    """
+    model = Clock(chain(5), 5)
+    levels = model.levels()
+    total = float(levels.energies[levels.energies.size // 2])
+    demons = DemonChains(model, total, 256, seed=np.random.SeedSequence(SEED))
+    demons.sweep(50)
+    mean = demons.sweep(2000)
+    purse = total - levels.energies
+    there = (purse > -1e-9) & (purse < demons.demon_maximum + 1e-9)
+    weight = np.exp(levels.log_degeneracy[there])
+    exact = weight @ purse[there] / weight.sum()
+    assert abs(mean.mean() - exact) < 5 * mean.std(ddof=1) / 16

@@ -126,6 +126,49 @@ def test_forgetting_the_bond_between_the_two_fails_the_same_histogram_test(monke
     assert sector_p(batch_at(model, sector, 0.5), model, sector, 0.5) < P_LIMIT
 
 
+def detailed_balance_p(model, sector, beta: float, rounds: int = 12) -> float:
+    """p-value of N(x → y) = N(y → x) in single sweeps begun with the exact distribution.
+
+    Attempts are reversible and alike, so that a sweep of n of them is reversible, too.
+    """
+    states = sector_states(model, sector)
+    weight = np.exp(-beta * (model.energy(states) - model.energy(states).mean()))
+    rng = np.random.default_rng(SEED)
+    chains = 2000
+    batch = KawasakiBatch(model, "kawasaki", np.full(chains, beta), np.random.SeedSequence(SEED))
+    codes = {tuple(state): k for k, state in enumerate(states.tolist())}
+    moves = np.zeros((len(states), len(states)))
+    for _ in range(rounds):
+        before = rng.choice(len(states), size=chains, p=weight / weight.sum())
+        batch.spins = states[before]
+        batch.sweep(1)
+        after = [codes[tuple(spins)] for spins in batch.spins.tolist()]
+        np.add.at(moves, (before, after), 1)
+    there, back = moves[np.triu_indices(len(states), 1)], moves.T[np.triu_indices(len(states), 1)]
+    often = there + back >= 20
+    statistic = ((there - back) ** 2)[often] / (there + back)[often]
+    assert often.sum() > 10
+    return float(chi2.sf(statistic.sum(), often.sum()))
+
+
+TINY = {
+    "Ising in fields": (Ising(chain(5), 1.0, REAL[:5]), 1),
+    "Potts": (Potts(chain(4), 3, 0.8), [2, 1, 1]),
+    "chiral clock": (Clock(chain(4), 3, REAL[:4], 0.2, 0.3), [2, 1, 1]),
+}
+
+
+@pytest.mark.parametrize("case", TINY.values(), ids=TINY)
+def test_every_move_of_a_tiny_system_is_as_frequent_as_its_reverse(case) -> None:
+    for beta in (-0.8, 0.0, 0.8):
+        assert detailed_balance_p(*case, beta) > P_LIMIT
+
+
+def test_forgetting_the_bond_between_the_two_breaks_detailed_balance(monkeypatch) -> None:
+    monkeypatch.setattr(kawasaki_batch, "exchange", kernel_that_forgets_the_first_move())
+    assert min(detailed_balance_p(*TINY["Ising in fields"], b) for b in (-0.8, 0.8)) < P_LIMIT
+
+
 def test_chains_that_share_a_stream_are_found_out() -> None:
     """(draws − 1)·(variance of the common mean)/(variance/chains) is χ²; two-sided, 10⁻⁵."""
     model, sector = CASES["Potts"]

@@ -330,6 +330,15 @@ def test_lanes_that_are_left_over_are_not_seen() -> None:
     assert np.array_equal(batch.spins, -spins)
 
 
+def test_nonsense_for_spins_and_beta_is_refused() -> None:
+    batch = LaneBatch(Ising(square(4)), "metropolis", np.arange(5.0), np.random.SeedSequence(SEED))
+    for spins in (np.ones((4, 16)), np.ones((6, 16)), np.ones((5, 15)), np.full((5, 16), 2)):
+        with pytest.raises(InvalidInputError, match="spins of shape"):
+            batch.spins = spins
+    with pytest.raises(InvalidInputError, match="β"):
+        batch.beta = np.full(5, np.nan)
+
+
 @pytest.mark.parametrize(
     ("model", "beta", "message"),
     [

@@ -165,6 +165,28 @@ def test_an_error_in_one_thread_stops_all(monkeypatch: pytest.MonkeyPatch) -> No
         batch.sweep(1)
 
 
+def test_threads_are_given_back_when_their_number_changes() -> None:
+    batch = batch_of(Ising(square(64)), "metropolis", [0.4], 2)
+    batch.sweep(1)
+    before = batch._pool
+    assert before is not None
+    batch.threads = 3
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        before.submit(print)
+    batch.sweep(1)
+    batch.threads = 1
+    assert batch._pool is None
+
+
+def test_nonsense_for_spins_and_beta_is_refused() -> None:
+    batch = batch_of(Ising(square(64)), "metropolis", [0.4, -0.4])
+    for spins in (np.ones((3, 4096)), np.ones((1, 4096)), np.ones(8192), np.zeros((2, 4096))):
+        with pytest.raises(InvalidInputError, match="spins of shape"):
+            batch.spins = spins
+    with pytest.raises(InvalidInputError, match="β"):
+        batch.beta = [0.4, np.nan]
+
+
 def test_a_restored_batch_goes_on_bit_for_bit() -> None:
     batch = batch_of(SMALL, "metropolis", [0.3, -0.2])
     batch.sweep(3)

@@ -320,6 +320,14 @@ def test_clusters_are_refused_with_a_reason(
         VectorClusterBatch(model, update, beta, np.random.SeedSequence(SEED))
 
 
+def test_nonsense_for_spins_is_refused() -> None:
+    batch = VectorBatch(XY(square(4)), "heat_bath", np.ones(2), np.random.SeedSequence(1))
+    along = batch.spins
+    for spins in (along[:1], np.concatenate([along, along]), along[:, 1:], 2.0 * along, 0 * along):
+        with pytest.raises(InvalidInputError, match="spins of shape"):
+            batch.spins = spins
+
+
 def test_an_unknown_update_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="'over_relaxation'"):
         VectorBatch(XY(chain(4)), "wolff", [1.0], np.random.SeedSequence(SEED))

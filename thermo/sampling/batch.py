@@ -6,7 +6,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = ["Batch"]
+from thermo.errors import InvalidInputError
+
+__all__ = ["Batch", "one_per_chain"]
 
 
 class Batch(Protocol):
@@ -21,9 +23,10 @@ class Batch(Protocol):
     model : object
         From `thermo.models`.
     beta : ndarray, shape (chains,)
-        Any real numbers or ±inf; may be set at any time: chains go on from where they are.
+        Any real numbers or ±inf, not NaN; may be set at any time: chains go on from where they are.
     spins : ndarray, shape (chains, n) or (chains, n, d)
-        Configurations in the model's public form; may be set.
+        Configurations in the model's public form; may be set, to one for each chain or one for
+        all. What the model does not take for spins, and any other shape, is an `InvalidInputError`.
     """
 
     model: Any
@@ -54,3 +57,16 @@ class Batch(Protocol):
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Go back to a `state`; what follows is bit for bit what followed it."""
+
+
+def one_per_chain(spins: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return spins of the shape (chains, n) or (chains, n, d), one configuration given repeated.
+
+    What they are is for the model to check (`states_of`, `checked_spins`).
+    """
+    if spins.shape not in (shape, shape[1:]):
+        raise InvalidInputError(
+            f"spins of shape {spins.shape} were given; accepted: {shape}, or {shape[1:]} for the "
+            "same in all chains"
+        )
+    return np.broadcast_to(spins, shape)

@@ -9,6 +9,7 @@ from thermo.kernels.clusters import Bonds, Scratch, advance
 from thermo.kernels.discrete_moves import energies
 from thermo.kernels.lanes import WORDS
 from thermo.models.difference import DifferenceModel
+from thermo.sampling.batch import one_per_chain
 from thermo.sampling.cluster_rules import (
     check_clusters,
     check_unfrustrated,
@@ -16,6 +17,7 @@ from thermo.sampling.cluster_rules import (
     joins_by_colour,
 )
 from thermo.sampling.discrete_rules import energy_tables
+from thermo.temperature import as_beta
 
 __all__ = ["ClusterBatch"]
 
@@ -108,7 +110,7 @@ class ClusterBatch:
 
     @beta.setter
     def beta(self, beta: np.ndarray) -> None:
-        beta = np.array(beta, dtype=np.float64)
+        beta = np.array(as_beta(beta))
         if beta.shape != self._states.shape[:1]:
             raise InvalidInputError(
                 f"beta of shape {beta.shape} was given; accepted: {self._states.shape[:1]}"
@@ -135,7 +137,7 @@ class ClusterBatch:
 
     @spins.setter
     def spins(self, spins: np.ndarray) -> None:
-        self._states[:] = self.model.states_of(spins)
+        self._states[:] = one_per_chain(self.model.states_of(spins), self._states.shape)
 
     def sweep(self, sweeps: int) -> None:
         """Advance every chain by so many sweeps."""

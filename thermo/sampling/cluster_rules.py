@@ -55,18 +55,19 @@ def check_clusters(model: Any, update: str) -> None:
 def check_unfrustrated(model: DifferenceModel, sign: int) -> None:
     """Refuse the sign of β at which bonds compete.
 
-    On a closed path with an odd number of bonds βJ < 0 not all bonds can be satisfied. Clusters of
-    satisfied bonds then span the lattice while the spins are still disordered, and moving them
-    changes nothing (V. Cataudella and others, Phys. Rev. Lett. 72, 1541 (1994)). The gauge
-    transformation that makes all other lattices ferromagnets (on bipartite ones with βJ < 0: to
-    reverse one sublattice) need not be carried out, since the clusters only ask which bonds are
-    satisfied.
+    On a closed path with an odd number of bonds βJ < 0 two states cannot satisfy all bonds (more
+    sometimes can, but no gauge of signs is known then either). Clusters of satisfied bonds then
+    span the lattice while the spins are still disordered, and moving them changes nothing
+    (V. Cataudella and others, Phys. Rev. Lett. 72, 1541 (1994)). The gauge transformation that
+    makes all other lattices ferromagnets (on bipartite ones with βJ < 0: to reverse one sublattice)
+    need not be carried out, since the clusters only ask which bonds are satisfied.
 
     Exempt are antiferromagnetic Potts models, q ≥ 3: two states at a time, their clusters live on
     the part of the lattice that is in one of the two (Wang, Swendsen, Kotecký 1989).
     """
-    antiferromagnetic = sign * model.couplings < 0
-    if _is_potts(model) and model.n_states > 2 and not np.any(sign * model.couplings > 0):
+    parallel = sign * _preference(model) * model.couplings  # > 0 where equal states are preferred
+    antiferromagnetic = parallel < 0
+    if _is_potts(model) and model.n_states > 2 and not np.any(parallel > 0):
         return
     if not antiferromagnetic.any() or (
         antiferromagnetic.all() and model.lattice.sublattice is not None
@@ -78,11 +79,18 @@ def check_unfrustrated(model: DifferenceModel, sign: int) -> None:
     )
     if cycle:
         shown = "–".join(map(str, cycle if len(cycle) <= 8 else [*cycle[:7], "…"]))
+        path = f"the closed path of sites {shown} has an odd number of bonds with βJ < 0"
+        side, name = f"β {'<' if sign < 0 else '>'} 0", model.lattice.name
+        if model.n_states == 2:
+            refused = f"{name} is frustrated at {side}: {path}, and clusters would span the lattice"
+        else:
+            refused = (
+                f"{name} has no known gauge of signs for {model.n_states} states at {side}: {path}"
+                ", and clusters could span the lattice"
+            )
         raise InvalidInputError(
-            f"{model.lattice.name} is frustrated at β {'<' if sign < 0 else '>'} 0: the closed "
-            f"path of sites {shown} has an odd number of bonds with βJ < 0, and clusters would "
-            "span the lattice without decorrelating it. Accepted: βJ ≥ 0, or lattices on which "
-            "all bonds can be satisfied (see 'metropolis', 'heat_bath' and parallel tempering)"
+            f"{refused} without decorrelating it. Accepted: βJ ≥ 0, or only paths with an even "
+            "number of such bonds (see 'metropolis', 'heat_bath' and parallel tempering)"
         )
 
 
@@ -135,11 +143,13 @@ def frustrated_cycle(n: int, edges: NDArray, antiferromagnetic: NDArray) -> list
 
 
 def joins_by_colour(model: DifferenceModel, beta: ArrayLike) -> NDArray[np.bool_]:
-    """Say at which β Swendsen–Wang clusters are of one state, and may be given any: βJ ≥ 0 Potts.
+    """Say at which β Swendsen–Wang clusters are of one state, and may be given any.
 
-    C. M. Fortuin, P. W. Kasteleyn, Physica 57, 536 (1972).
+    That is, in Potts models where every bond prefers equal states (C. M. Fortuin, P. W. Kasteleyn,
+    Physica 57, 536 (1972)).
     """
-    signs = np.sign(np.asarray(beta, dtype=np.float64))[..., None] * np.sign(model.couplings)
+    preference = _preference(model) * np.sign(model.couplings)
+    signs = np.sign(np.asarray(beta, dtype=np.float64))[..., None] * preference
     return np.all(signs >= 0, axis=-1) & (_is_potts(model) and model.n_states > 2)
 
 
@@ -180,6 +190,14 @@ def joining_probability(
     with np.errstate(invalid="ignore"):  # inf · 0: no energy, no bond
         exponent = strength[..., None, None] * (np.abs(couplings)[:, None, None] * gain)
     return -np.expm1(-np.maximum(np.nan_to_num(exponent, nan=0.0, posinf=np.inf), 0.0))
+
+
+def _preference(model: DifferenceModel) -> int:
+    """+1 where a bond of J > 0 prefers equal states at β > 0, −1 where opposite ones.
+
+    The clock whose chirality is half of all hours prefers opposite ones.
+    """
+    return 1 if model.bond_energy[0] < 0 else -1
 
 
 def _is_potts(model: DifferenceModel) -> bool:

@@ -12,11 +12,12 @@ from thermo.kernels.discrete_demon import approach, exchange_energy
 from thermo.kernels.flat_moves import SHIFT
 from thermo.models.difference import DifferenceModel
 from thermo.sampling.discrete_rules import largest_change
-from thermo.sampling.energy_grid import energy_grid, flat_system
+from thermo.sampling.energy_grid import discrete_system, energy_spacing
 
 __all__ = ["DemonChains"]
 
-_PURSE_BINS = 4096  # where the model's energies have no spacing: only sets the unit of counting
+_PURSE_QUANTA = 2.0**44  # where energies have no spacing
+_MOST_QUANTA = 2.0**62  # between the ends of the spectrum: energies are 64-bit integers
 _MOST_SWEEPS = 1000  # on the way to the energy asked for
 
 
@@ -58,7 +59,8 @@ class DemonChains:
     total_energy : float
         Of lattice and demon together; the same in every replica, for ever.
     spacing : float or None
-        What all changes of energy are multiples of, if there is such a thing.
+        What all changes of energy are multiples of, if there is such a thing (and the spectrum
+        less than 2³⁰ times as wide).
 
     Raises
     ------
@@ -112,17 +114,14 @@ class DemonChains:
                 "lattice and a demon of this purse can have"
             )
         self.model = model
-        self.spacing: float | None
-        try:
-            grid = energy_grid(model)
-            self.spacing = grid.width
-        except InvalidInputError:  # its energies have none
-            grid = energy_grid(model, maximum / _PURSE_BINS)
-            self.spacing = None
-        self._quantum = grid.width * 2.0**-SHIFT
+        self.spacing, self._quantum = _units(model, maximum)
         step = 2**SHIFT if self.spacing else 1  # purses are multiples of it
         self._maximum = math.floor(maximum / (self._quantum * step) + 1e-9) * step
-        self._system = flat_system(model, grid)
+        # Energies without a spacing are rounded bond by bond: a purse that is just empty, or just
+        # full, may be short of its end by as many quanta, and must not be refused for that.
+        rounding = 0 if self.spacing else model.lattice.n_edges + model.lattice.n_sites
+        self._maximum += 2 * rounding
+        self._system = discrete_system(model, self._quantum)
 
         start_seed, stream_seed = seed.spawn(2)
         start = np.random.Generator(np.random.PCG64(start_seed))
@@ -130,7 +129,7 @@ class DemonChains:
         spins = self._nearest_order(energy, replicas, start)
         lacking = (energy - model.energy(spins)) / (self._quantum * step)
         self._states = model.states_of(spins).astype(np.uint8)
-        self._purses = np.rint(lacking).astype(np.int64) * step
+        self._purses = np.rint(lacking).astype(np.int64) * step + rounding
         attempts = _MOST_SWEEPS * model.lattice.n_sites
         approach(self._states, self._purses, self._streams, self._maximum, attempts, self._system)
         if np.any((self._purses < 0) | (self._purses > self._maximum)):
@@ -232,3 +231,13 @@ class DemonChains:
         self._states = state["states"].copy()
         self._purses = state["purses"].copy()
         self._streams = state["streams"].copy()
+
+
+def _units(model: DifferenceModel, maximum: float) -> tuple[float | None, float]:
+    """Return the spacing of the energies, if they have one, and the quantum to count them in."""
+    low, high = model.energy_bounds
+    span = high - low + maximum
+    spacing = energy_spacing(model)
+    if spacing is not None and span <= spacing * 2.0**-SHIFT * _MOST_QUANTA:
+        return spacing, spacing * 2.0**-SHIFT
+    return None, max(maximum / _PURSE_QUANTA, span / _MOST_QUANTA)

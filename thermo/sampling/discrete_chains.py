@@ -13,6 +13,7 @@ from thermo.arguments import as_real
 from thermo.errors import InvalidInputError
 from thermo.kernels.discrete_moves import energies
 from thermo.models.difference import DifferenceModel
+from thermo.sampling.batch import one_per_chain
 from thermo.sampling.discrete_rules import energy_tables, interactions, kernel_beta
 
 __all__ = ["DiscreteChains"]
@@ -95,7 +96,7 @@ class DiscreteChains(ABC):
     @spins.setter
     def spins(self, spins: ArrayLike) -> None:
         shape = (self.chains, self.model.lattice.n_sites)
-        self.states = np.broadcast_to(self.model.states_of(spins), shape)
+        self.states = one_per_chain(self.model.states_of(spins), shape)
 
     def _random_states(self, generator: np.random.Generator) -> np.ndarray:
         return self.model.states_of(self.model.random_spins(generator, self.chains))

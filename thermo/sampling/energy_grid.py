@@ -12,11 +12,14 @@ import numpy as np
 from thermo.arguments import finite_number
 from thermo.errors import InvalidInputError
 from thermo.kernels.flat_moves import SHIFT, DiscreteSystem, VectorSystem
+from thermo.models.difference import DifferenceModel
+from thermo.sampling.discrete_rules import largest_change
 
-__all__ = ["EnergyGrid", "energy_grid", "flat_system"]
+__all__ = ["EnergyGrid", "discrete_system", "energy_grid", "energy_spacing", "flat_system"]
 
 MOST_BINS = 2**20
 _ROUNDING = 1e-9  # of the largest change of energy: sums of the same couplings may differ by it
+_LEAST_SPACING = 2.0**-20  # of it too: a smaller common divisor is what rounding left of none
 
 
 @dataclass(frozen=True)
@@ -99,30 +102,52 @@ def energy_grid(model: Any, bin_width: float | None = None) -> EnergyGrid:
     return EnergyGrid(reference - below * width, width, below + above + 1)
 
 
+def energy_spacing(model: DifferenceModel) -> float | None:
+    """Return what every change of energy by one spin is a multiple of, if there is such a thing.
+
+    Examples
+    --------
+    >>> from thermo.lattice import square
+    >>> from thermo.models import Clock, Ising
+    >>> energy_spacing(Ising(square(32)))
+    4.0
+    >>> energy_spacing(Clock(square(32), 5))  # two energies of a bond with an irrational ratio
+    """
+    spacing = _spacing(model)
+    return spacing if spacing >= _LEAST_SPACING * largest_change(model) else None
+
+
 def flat_system(model: Any, grid: EnergyGrid) -> DiscreteSystem | VectorSystem:
     """Return a model as the kernels of walks in energy want it.
 
-    Discrete spins: a quantum of energy is 2⁻³² of a bin. Couplings are rounded to it, which moves
-    no energy by as much as 10⁻⁶ bins on a lattice of a thousand bonds.
+    Discrete spins: a quantum of energy is 2⁻³² of a bin.
     """
     lattice = model.lattice
-    bond = lattice.adjacent_bonds
-    offsets = lattice.offsets.astype(np.uint64)
-    neighbours = lattice.adjacency.astype(np.uint32)
-    reach = np.uint64(_reach(model, grid))
+    reach = _reach(model, grid)
     edge = grid.first - 0.5 * grid.width
     if hasattr(model, "components"):
         return VectorSystem(
-            offsets=offsets,
-            neighbours=neighbours,
-            couplings=model.couplings[bond],
+            offsets=lattice.offsets.astype(np.uint64),
+            neighbours=lattice.adjacency.astype(np.uint32),
+            couplings=model.couplings[lattice.adjacent_bonds],
             fields=np.ascontiguousarray(model.fields),
             origin=np.float64(edge),
             bins_per_energy=np.float64(1.0 / grid.width),
-            reach=reach,
+            reach=np.uint64(reach),
         )
-    q = model.n_states
-    quantum = grid.width * 2.0**-SHIFT
+    return discrete_system(model, grid.width * 2.0**-SHIFT, edge, reach)
+
+
+def discrete_system(
+    model: DifferenceModel, quantum: float, origin: float = 0.0, reach: int = 0
+) -> DiscreteSystem:
+    """Return a model whose energies are counted in quanta; what counts no bins needs no more.
+
+    Couplings are rounded to quanta. With 2⁻³² of a bin that moves no energy by as much as 10⁻⁶ bins
+    on a lattice of a thousand bonds.
+    """
+    lattice, q = model.lattice, model.n_states
+    bond = lattice.adjacent_bonds
     strengths, of_bond = np.unique(model.couplings, return_inverse=True)
     difference = np.arange(-(q - 1), q)  # neighbour's state − own
     as_tail, as_head = model.bond_energy[difference % q], model.bond_energy[-difference % q]
@@ -130,14 +155,14 @@ def flat_system(model: Any, grid: EnergyGrid) -> DiscreteSystem | VectorSystem:
     is_head = model.bond_ends[bond, 1] == np.repeat(np.arange(lattice.n_sites), lattice.degrees)
     site_energy = np.rint(model.site_energy / quantum).astype(np.int64)
     return DiscreteSystem(
-        offsets=offsets,
-        neighbours=neighbours,
+        offsets=lattice.offsets.astype(np.uint64),
+        neighbours=lattice.adjacency.astype(np.uint32),
         bond_rows=(2 * of_bond[bond] + is_head).astype(np.uint32),
         bond_energy=np.rint(rows.reshape(-1, 2 * q - 1) / quantum).astype(np.int64),
         site_energy=site_energy if site_energy.any() else site_energy[:0],
         n_states=np.uint64(q),
-        origin=np.int64(math.floor(edge / quantum)),
-        reach=reach,
+        origin=np.int64(math.floor(origin / quantum)),
+        reach=np.uint64(reach),
     )
 
 

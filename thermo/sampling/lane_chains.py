@@ -9,6 +9,8 @@ import numpy as np
 from thermo.errors import InvalidInputError
 from thermo.kernels.lanes import LANES, WORDS, pack, unpack
 from thermo.models.ising import Ising
+from thermo.sampling.batch import one_per_chain
+from thermo.temperature import as_beta
 
 __all__ = ["LaneChains", "lane_spins"]
 
@@ -38,7 +40,7 @@ class LaneChains(ABC):
     Raises
     ------
     InvalidInputError
-        Too many chains.
+        Too many chains; β that is not real.
     """
 
     def __init__(
@@ -71,7 +73,7 @@ class LaneChains(ABC):
 
     @beta.setter
     def beta(self, beta: np.ndarray) -> None:
-        beta = np.array(beta, dtype=np.float64)
+        beta = np.array(as_beta(beta))
         if beta.ndim != 1 or not 1 <= beta.size <= LANES:
             raise InvalidInputError(
                 f"beta of shape {beta.shape} was given; accepted: 1 to {LANES} chains"
@@ -92,7 +94,9 @@ class LaneChains(ABC):
 
     @spins.setter
     def spins(self, spins: np.ndarray) -> None:
-        self.rows[:] = pack(_padded(np.asarray(spins)).T > 0)
+        shape = (self.beta.size, self.model.lattice.n_sites)
+        states = one_per_chain(self.model.states_of(spins), shape)
+        self.rows[:] = pack(_padded(states).T == 0)
 
     def sweep(self, sweeps: int) -> None:
         """Advance every chain by so many sweeps."""

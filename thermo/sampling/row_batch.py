@@ -22,7 +22,9 @@ from thermo.kernels.ising_rows import (
 )
 from thermo.kernels.lanes import LANES, WORDS, pack, unpack
 from thermo.models.ising import Ising
+from thermo.sampling.batch import one_per_chain
 from thermo.sampling.lane_rules import LaneAcceptance
+from thermo.temperature import as_beta
 
 __all__ = ["RowBatch"]
 
@@ -53,7 +55,7 @@ class RowBatch:
     Raises
     ------
     InvalidInputError
-        Another lattice, couplings or fields that differ, another update.
+        Another lattice, couplings or fields that differ, another update; β that is not real.
 
     Examples
     --------
@@ -84,6 +86,7 @@ class RowBatch:
         self._height, self._width = length // BLOCKS_DOWN, length // BLOCKS_ACROSS
         strips = min(_MOST_STRIPS, self._height // 2)
         self._strips = np.arange(strips + 1) * (self._height // 2) // strips * 2
+        self._pool: ThreadPoolExecutor | None = None
         self.threads = 1  # the bits do not depend on it
         self._tables = LaneAcceptance(
             model.coupling, model.field, [4], np.zeros(1, dtype=np.int32), update
@@ -104,6 +107,8 @@ class RowBatch:
     @threads.setter
     def threads(self, threads: int) -> None:
         self._threads = min(whole_number(threads, "threads", 1), len(self._strips) - 1)
+        if self._pool is not None:
+            self._pool.shutdown(wait=False)
         self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
 
     @property
@@ -113,7 +118,7 @@ class RowBatch:
 
     @beta.setter
     def beta(self, beta: np.ndarray) -> None:
-        beta = np.array(beta, dtype=np.float64)
+        beta = np.array(as_beta(beta))
         if beta.ndim != 1 or beta.size == 0:
             raise InvalidInputError(f"beta of shape {beta.shape} was given; accepted: (chains,)")
         self._acceptance = [self._tables.at(np.full(LANES, b)) for b in beta]
@@ -131,7 +136,9 @@ class RowBatch:
     @spins.setter
     def spins(self, spins: np.ndarray) -> None:
         shape = (-1, BLOCKS_DOWN, self._height, BLOCKS_ACROSS, self._width)
-        lanes = (np.asarray(spins) > 0).reshape(shape).transpose(0, 2, 4, 1, 3)
+        chains = (self.beta.size, self.model.lattice.n_sites)
+        states = one_per_chain(self.model.states_of(spins), chains)
+        lanes = (states == 0).reshape(shape).transpose(0, 2, 4, 1, 3)
         self._rows[:] = [pack(chain.reshape(-1, LANES)) for chain in lanes]
 
     def sweep(self, sweeps: int) -> None:

@@ -11,6 +11,7 @@ from thermo.errors import InvalidInputError
 from thermo.kernels.lanes import WORDS
 from thermo.kernels.vector import Interactions, measure
 from thermo.models.vector import VectorModel
+from thermo.sampling.batch import one_per_chain
 from thermo.temperature import as_beta
 
 __all__ = ["LARGEST_BETA", "VectorChains"]
@@ -97,7 +98,8 @@ class VectorChains(ABC):
 
     @spins.setter
     def spins(self, spins: ArrayLike) -> None:
-        grouped = self._grouped(np.asarray(spins, dtype=np.float64))
+        shape = (self._chains, self.model.lattice.n_sites, self.model.components)
+        grouped = self._grouped(one_per_chain(self.model.checked_spins(spins), shape))
         self._rows[:] = grouped.transpose(0, 2, 3, 1).reshape(self._rows.shape)
 
     def _grouped(self, values: np.ndarray) -> np.ndarray:
