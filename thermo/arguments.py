@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from thermo.errors import InvalidInputError
 
-__all__ = ["as_real", "finite_number", "whole_number"]
+__all__ = ["as_real", "checked_seed", "finite_number", "whole_number"]
+
+_LARGEST_SEED = 2**64 - 1
 
 
 def as_real(values: ArrayLike, name: str) -> NDArray[np.float64]:
@@ -49,6 +51,24 @@ def as_real(values: ArrayLike, name: str) -> NDArray[np.float64]:
             f"{name} = {short(values)} cannot be read as float64; a real number or a rectangular "
             "array of real numbers is accepted."
         ) from error
+
+
+def checked_seed(seed: int) -> int:
+    """Return the seed of a run, 0 … 2⁶⁴ − 1, or say that this is accepted.
+
+    Examples
+    --------
+    >>> checked_seed(None)
+    Traceback (most recent call last):
+    thermo.errors.InvalidInputError: seed = None was given; accepted: an integer 0 … 2⁶⁴ − 1
+    """
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = -1
+    if isinstance(seed, bool) or not 0 <= number <= _LARGEST_SEED:
+        raise InvalidInputError(f"seed = {seed!r} was given; accepted: an integer 0 … 2⁶⁴ − 1")
+    return number
 
 
 def finite_number(value: float, name: str, *, positive: bool = False) -> float:

@@ -134,6 +134,7 @@ def test_energies_that_lie_on_no_lattice_get_bins(tmp_path: Path) -> None:
         (("--graph", "words.txt"), "line 2 of words.txt"),
         (("--graph", "loop.txt"), "itself"),
         (("--graph", "empty.txt"), "no edges"),
+        (("--graph", "loop.txt", "--size", "4"), "--graph was given together"),
         (("--out", "folder"), "is a folder"),
         (("--out", "no/where.nc"), "lies in no folder"),
         (("--dask", "tcp://127.0.0.1:1"), "no Dask scheduler answers"),

@@ -261,6 +261,13 @@ def test_bad_input_is_refused_in_one_sentence() -> None:
             demon_thermometer(*arguments, burn_in=0)
     with pytest.raises(InvalidInputError, match="at least 8, the largest change of energy"):
         demon_thermometer(model, 0.0, 10, burn_in=0, demon_maximum=4.0)
+    for purse, message in ((1e300, "at most 64"), (np.nan, "demon_maximum = nan")):
+        with pytest.raises(InvalidInputError, match=message):
+            demon_thermometer(model, 0.0, 10, burn_in=0, demon_maximum=purse)
+    with pytest.raises(InvalidInputError, match="all of whose states have the same energy"):
+        demon_thermometer(Ising(square(4), 0.0), 0.0, 10, burn_in=0)
+    with pytest.raises(InvalidInputError, match=r"are free; accepted, .* at most \d+ replicas"):
+        demon_thermometer(model, 0.0, 10, burn_in=0, replicas=10**12)
     with pytest.raises(InvalidInputError, match="replicas = 0"):
         demon_thermometer(model, 0.0, 10, burn_in=0, replicas=0)
     frustrated = Ising(triangular(3), -1.0)  # its lowest energy is −9, not the bound −27

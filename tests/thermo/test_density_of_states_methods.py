@@ -10,12 +10,15 @@ import thermo
 from thermo.canonical import canonical
 from thermo.errors import InvalidInputError
 from thermo.exact import ising_torus
-from thermo.lattice import chain, square
-from thermo.models import XY, Heisenberg, Ising, Potts
+from thermo.lattice import chain, square, triangular
+from thermo.models import XY, Heisenberg, Ising, Oscillator, Potts, TwoLevel, spin_glass
+from thermo.run.annealing import population_annealing
+from thermo.run.demon import demon_thermometer
 from thermo.run.density_of_states import density_of_states
 from thermo.run.flat_histogram import multicanonical, wang_landau
 from thermo.run.reweighting import reweighting, run_energy_counts
 from thermo.run.simulate import simulate
+from thermo.run.warmup import warmup
 from thermo.sampling.energy_grid import energy_grid
 
 SEED = 20261121
@@ -125,6 +128,7 @@ def test_bad_input() -> None:
         (("guess",), "'exact', 'wang_landau', 'multicanonical', 'reweighting'$"),
         (("wang-landau",), "did you mean 'wang_landau'"),
         ((3,), "method = 3"),
+        (([],), r"method = \[\]"),
     ):
         with pytest.raises(InvalidInputError, match=words):
             density_of_states(model, *arguments)
@@ -140,6 +144,73 @@ def test_bad_input() -> None:
         reweighting(model, sweeps=0)
     with pytest.raises(InvalidInputError, match=r"do not overlap|share only"):
         reweighting(Ising(square(16)), [-1.0, 0.0, 1.0], 50, replicas=2, seed=SEED)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"update": "kawasaki"}, "keeps the magnetisation"),
+        ({"update": "wolff", "model": Ising(triangular(3))}, "frustrated at β < 0"),
+        ({"update": "wolff", "model": Ising(triangular(3), -1.0)}, "frustrated at β > 0"),
+        ({"beta": [0.1, 0.2]}, "both sides of 0"),
+        ({"beta": [np.inf, -np.inf]}, "both sides of 0"),
+        ({"replicas": 1}, "replicas = 1"),
+        ({"measure_every": 0}, "measure_every = 0"),
+        ({"sweeps": 3, "measure_every": 5}, "1 … sweeps = 3"),
+        ({"burn_in": -1}, "burn_in = -1"),
+        ({"threads": 0}, "threads = 0"),
+    ],
+)
+def test_reweighting_refuses_before_any_work(
+    arguments: dict, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_work(*_: object, **__: object) -> None:
+        pytest.fail("a run was begun")
+
+    monkeypatch.setattr("thermo.run.reweighting.simulate", no_work)
+    with pytest.raises(InvalidInputError, match=words):
+        reweighting(**{"model": Ising(square(4)), **arguments})
+
+
+def test_a_run_shorter_than_the_default_interval_is_measured_at_its_end() -> None:
+    density = reweighting(Ising(chain(3)), [-0.1, 0.0, 0.1], 3, replicas=256, seed=SEED)
+    assert density.settings["measure_every"] == 3
+
+
+SEEDED = {
+    "demon_thermometer": lambda s: demon_thermometer(
+        Ising(chain(3)), 0.0, 2, burn_in=0, replicas=2, seed=s
+    ),
+    "wang_landau": lambda s: wang_landau(Ising(chain(3)), 10, seed=s),
+    "multicanonical": lambda s: multicanonical(Ising(chain(3)), 10, seed=s),
+    "reweighting": lambda s: reweighting(Ising(chain(3)), seed=s),
+    "spin_glass": lambda s: spin_glass(chain(3), seed=s),
+    "warmup": lambda s: warmup(seed=s),
+    "population_annealing": lambda s: population_annealing(
+        Ising(chain(3)), [0.0, 0.1], 2, sweeps=1, seed=s
+    ),
+}
+
+
+@pytest.mark.parametrize("seeded", SEEDED.values(), ids=SEEDED.keys())
+def test_one_rule_for_seeds(seeded) -> None:
+    for seed in (None, -1, "a", 1.5, 2**70, 2**64, True):
+        with pytest.raises(InvalidInputError, match=r"accepted: an integer 0 … 2⁶⁴ − 1"):
+            seeded(seed)
+
+
+@pytest.mark.parametrize("sample", [wang_landau, multicanonical, reweighting])
+def test_what_is_no_model_is_refused(sample) -> None:
+    for what in (None, TwoLevel(4), Oscillator(), "Ising", Ising):
+        with pytest.raises(InvalidInputError, match=r"accepted: thermo.Ising, Potts, Clock, XY or"):
+            sample(what)
+
+
+@pytest.mark.parametrize("sample", [wang_landau, multicanonical])
+def test_bins_wider_than_half_of_the_energies_are_refused(sample) -> None:
+    for width in (19.0, 100.0):
+        with pytest.raises(InvalidInputError, match=r"between -18 and 18"):
+            sample(XY(square(3)), 200, bin_width=width)
 
 
 # ---- larger lattices ---------------------------------------------------------------------------

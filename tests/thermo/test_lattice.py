@@ -319,3 +319,9 @@ def test_bad_lattices_are_refused_in_one_sentence(make: object, words: str) -> N
 
 def test_bipartite_lattices_pass_the_requirement() -> None:
     np.testing.assert_array_equal(square(4).require_bipartite("order"), square(4).sublattice)
+
+
+@pytest.mark.parametrize("periodic", ["x", None, 1])
+def test_periodic_is_true_or_false(periodic: object) -> None:
+    with pytest.raises(InvalidInputError, match="accepted: True or False"):
+        square(4, periodic=periodic)  # type: ignore[arg-type]

@@ -33,6 +33,7 @@ from thermo.models import (
 from thermo.models.difference import DifferenceModel
 from thermo.models.spin_model import SpinModel
 from thermo.models.vector import VectorModel
+from thermo.run.simulate import simulate
 
 BETA = np.array([-np.inf, -1.3, -0.2, 0.0, 0.4, 2.0, np.inf])
 numbers = st.floats(-3, 3, allow_nan=False)
@@ -494,3 +495,32 @@ def test_bad_input_is_refused_in_one_sentence(make: Callable, words: str) -> Non
 def test_vector_models_have_no_levels_to_list() -> None:
     assert not hasattr(XY(ring), "levels")
     assert isinstance(Heisenberg(ring), VectorModel)
+
+
+def test_complex_numbers_ragged_edges_and_what_overflows_are_refused() -> None:
+    def matrix(one: complex) -> csr_array:
+        return csr_array(np.diag([one, 1.0, 1.0], 1) + np.diag([one, 1.0, 1.0], -1))
+
+    path, xy = chain(4, periodic=False), XY(square(3))
+    ising, potts = Ising(square(3)), Potts(square(3), 3)
+    run = {"sweeps": 1, "burn_in": 0, "replicas": 2}
+    refused: list[tuple[Callable[[], object], str]] = [
+        (lambda: Ising(path, matrix(1j)), "elements of coupling .* real number"),
+        (lambda: Ising(path, matrix(np.nan)), "coupling contains NaN"),
+        (lambda: from_edges(3, [(0, 1), (1,)]), r"integers of shape \(M, 2\)"),  # type: ignore
+        (lambda: ising.energy(np.ones(9) * 1j), "type complex128"),
+        (lambda: ising.energy(np.ones(9, dtype=complex)), "type complex128"),
+        (lambda: potts.energy(np.ones(9) * 1j), "type complex128"),
+        (lambda: xy.energy(np.ones((9, 2)) * 1j), "real numbers"),
+        (lambda: simulate(ising, 0.1, start=np.ones(9) * 1j, **run), "type complex128"),
+        (lambda: simulate(xy, 0.1, start=np.ones((9, 2)) * 1j, **run), "real numbers"),
+        (lambda: ising.delta_energy(np.ones(9), 1.5), r"site 1.5 .* an integer 0 … 8"),
+    ]
+    for model in (Ising, XY):
+        for coupling in (1e308, -1e308, np.full(32, 1e308)):
+            refused.append((lambda m=model, c=coupling: m(square(4), c), "squares of energies"))
+    refused.append((lambda: Ising(square(4), field=1e308), "squares of energies"))
+    for make, words in refused:
+        with pytest.raises(InvalidInputError, match=words):
+            make()
+    assert np.isfinite(Ising(square(4), 1e140).energy(np.ones(16)))

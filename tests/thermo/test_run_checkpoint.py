@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,11 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from thermo.errors import CheckpointError, CheckpointWarning
+from thermo.errors import CheckpointError, CheckpointWarning, InvalidInputError
 from thermo.lattice import square
 from thermo.models import XY, Ising
 from thermo.run import Run, chains, checkpoint, chunk
 from thermo.run.chains import Progress
+from thermo.run.directory_lock import DirectoryLock
 from thermo.run.simulate import simulate
 
 SEED = 20261120
@@ -183,6 +186,10 @@ def test_only_the_last_two_states_of_a_batch_are_kept(tmp_path: Path) -> None:
         run(tmp_path, callback=stop_after(60))
     assert 2 <= len(list(tmp_path.glob("*.state"))) <= 4
     assert len(list(tmp_path.glob("*.chunk"))) == 60
+    with pytest.raises(Stopped):
+        run(tmp_path, callback=stop_after(30))
+    assert 2 <= len(list(tmp_path.glob("*.state"))) <= 4
+    assert len(list(tmp_path.glob("*.chunk"))) == 90
 
 
 @pytest.mark.usefixtures("small_steps")
@@ -213,6 +220,112 @@ def test_a_damaged_file_is_named_and_what_came_before_it_is_used(
             for path in directory.iterdir():
                 path.unlink()
             directory.rmdir()
+
+
+@pytest.mark.usefixtures("small_steps")
+@pytest.mark.parametrize("content", [b"", b"no archive"])
+def test_a_file_with_the_right_checksum_of_nothing_is_damaged(
+    content: bytes, tmp_path: Path
+) -> None:
+    with pytest.raises(Stopped):
+        run(tmp_path, callback=stop_after(20))
+    first = sorted(tmp_path.glob("*.chunk"))[3]
+    first.write_bytes(content + hashlib.sha256(content).digest())
+    with pytest.warns(CheckpointWarning, match=f"{first.name} is damaged .it holds no arrays"):
+        assert_same(run(tmp_path), run(None))
+
+
+@pytest.mark.parametrize("name", ["plan.json", "plan.copy.json"])
+def test_one_damaged_plan_is_made_anew_from_the_other(name: str, tmp_path: Path) -> None:
+    """Torn, or one digit changed: the chunks are sound and are used."""
+    first = run(tmp_path)
+    whole = (tmp_path / name).read_bytes()
+    for damaged in (b"", whole[:100], whole.replace(b'"replicas": 200', b'"replicas": 201')):
+        assert damaged != whole
+        (tmp_path / name).write_bytes(damaged)
+        with pytest.warns(CheckpointWarning, match=rf"{name} is damaged"):
+            assert_same(run(tmp_path), first)
+        assert (tmp_path / name).read_bytes() == whole
+    (tmp_path / name).unlink()  # as if killed between the two
+    run(tmp_path)
+    assert (tmp_path / name).read_bytes() == whole
+
+
+def test_a_second_run_in_the_same_directory_is_refused_and_harms_nothing(tmp_path: Path) -> None:
+    refusals = []
+
+    def callback(_: Progress) -> None:
+        torn = tmp_path / ".being-written.tmp"
+        torn.write_bytes(b"half")
+        with pytest.raises(CheckpointError, match="in use by another process") as refusal:
+            run(tmp_path)
+        refusals.append(refusal)
+        assert torn.exists()
+
+    assert_same(run(tmp_path, callback=callback), run(None))
+    assert refusals
+    run(tmp_path)  # free again
+    assert not (tmp_path / ".being-written.tmp").exists()
+
+
+ORPHANING = """
+import os, sys, time
+from pathlib import Path
+from thermo.run.directory_lock import DirectoryLock
+
+lock = DirectoryLock(Path(sys.argv[1]))
+child = os.fork()
+if child == 0:
+    os.close(1)
+    time.sleep(60)
+    os._exit(0)
+print(child, flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_lock_of_another_process_ends_with_it_even_if_a_child_lives_on(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", ORPHANING, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as holder:
+        assert holder.stdout is not None
+        child = int(holder.stdout.readline())
+        try:
+            with pytest.raises(CheckpointError, match="in use by another process"):
+                DirectoryLock(tmp_path)
+            holder.kill()
+            holder.wait()
+            DirectoryLock(tmp_path).release()
+        finally:
+            holder.kill()
+            os.kill(child, signal.SIGKILL)
+
+
+def test_a_directory_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".lock").mkdir()  # which not even root can open as a file
+    with pytest.raises(CheckpointError, match="cannot be read and written"):
+        run(tmp_path)
+
+
+@pytest.mark.parametrize("path", [5, "a\0b", b"run", True])
+def test_what_is_no_path_is_refused(path: Any) -> None:
+    with pytest.raises(InvalidInputError, match=r"checkpoint = .* was given; accepted: a str"):
+        run(path)
+
+
+@pytest.mark.parametrize("start", ["one", "each"])
+def test_given_starts_are_part_of_what_the_run_is(start: str, tmp_path: Path) -> None:
+    """One configuration for all chains is the same run as the same one for each of them."""
+    one = np.tile([1, -1], 8)
+    each = np.tile(one, (3, 200, 1))
+    first = run(tmp_path, start={"one": one, "each": each}[start])
+    assert_same(run(tmp_path, start=each if start == "one" else one), first)
+    each[2, 199, 15] *= -1
+    with pytest.raises(CheckpointError, match="start = "):
+        run(tmp_path, start=each)
 
 
 def snapshot_of(directory: Path) -> dict[str, bytes]:
@@ -246,8 +359,10 @@ def test_the_checkpoint_of_other_versions_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Stopped):
         run(tmp_path, callback=stop_after(1))
     plan = json.loads((tmp_path / "plan.json").read_text())
+    del plan["sha256"]
     plan["versions"]["numpy"] = "1.0"
-    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    for name in ("plan.json", "plan.copy.json"):
+        (tmp_path / name).write_bytes(checkpoint._with_digest(plan))
     with pytest.raises(CheckpointError, match="versions"):
         run(tmp_path)
 

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import (
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client, KilledWorker, LocalCluster
+from distributed.client import FutureCancelledError
+from distributed.comm import CommClosedError
 
-from thermo.errors import WorkerWarning
+from thermo.errors import InvalidInputError, WorkerWarning
 from thermo.lattice import square
 from thermo.models import Ising
 from thermo.run import Run, chains
@@ -118,6 +128,60 @@ def test_an_error_in_a_worker_reaches_the_caller() -> None:
 
     with pytest.raises(OSError, match="no more room"):
         run(executor=Refusing())
+
+
+class AfterTwo(Executor):
+    """Does two chunks and then fails with an error, if there is one; counts what it is sent."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self.error = error
+        self.sent: list[int] = []
+
+    def submit(self, function: Any, /, *arguments: Any, **named: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.sent.append(len(pickle.dumps((function, arguments, named))))
+        if self.error is not None and len(self.sent) > 2:
+            future.set_exception(self.error)
+        else:
+            future.set_result(function(*arguments, **named))
+        return future
+
+
+@pytest.mark.usefixtures("chunks")
+@pytest.mark.parametrize(
+    "error",
+    [
+        KilledWorker("chunk", SimpleNamespace(address="tcp://10.0.0.1"), 4),
+        FutureCancelledError("chunk", "lost"),
+        CommClosedError("in <TCP>: Stream is closed"),
+        CancelledError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_lost_workers_and_schedulers_cost_only_time(error: Exception, expected: Run) -> None:
+    with pytest.warns(WorkerWarning, match="the run goes on in this process") as warned:
+        assert_same(run(executor=AfterTwo(error)), expected)
+    assert warned[0].filename == __file__
+
+
+def test_an_executor_that_was_shut_down_is_refused() -> None:
+    for pool in (ThreadPoolExecutor(1), processes()):
+        pool.shutdown()
+        with pytest.raises(InvalidInputError, match="which was shut down; accepted: one that"):
+            run(executor=pool)
+
+
+@pytest.mark.usefixtures("chunks")
+@pytest.mark.filterwarnings("ignore::thermo.errors.EquilibrationWarning")
+def test_given_starts_are_sent_once_and_to_their_own_batch() -> None:
+    """Of the 1800 · 36 bytes of starts, each of the four batches needs at most 512 · 36."""
+    start = np.random.default_rng(SEED).choice([-1, 1], (3, 600, 36)).astype(np.int8)
+    with_starts, without = AfterTwo(None), AfterTwo(None)
+    assert_same(run(executor=with_starts, start=start), run(start=start))
+    run(executor=without, start="random")
+    more = [max(e.sent[:4]) for e in (with_starts, without)]
+    assert 256 * 36 < more[0] - more[1] < 512 * 36 + 500
+    assert abs(max(with_starts.sent[4:]) - max(without.sent[4:])) < 500
 
 
 def test_threads_that_share_a_large_lattice_change_no_bit() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,21 @@ def test_files_of_every_version_are_read(version: int) -> None:
 
 
 # ---- nothing is overwritten, and nothing half-written stays ----------------------------------
+
+
+def test_the_files_of_old_versions_are_never_made_anew() -> None:
+    kept = {path: path.read_bytes() for path in FIXTURES.glob("run_format_*")}
+    make = runpy.run_path(str(FIXTURES / "make_run_file.py"))
+    with pytest.raises(SystemExit, match="exists and stays as it is"):
+        make["main"]()
+    assert {path: path.read_bytes() for path in FIXTURES.glob("run_format_*")} == kept
+
+
+@pytest.mark.parametrize("path", [5, "a\0b", None])
+def test_what_is_no_path_is_refused(path: Any) -> None:
+    for ask in (small_run().save, load_run):
+        with pytest.raises(InvalidInputError, match=r"path = .* was given; accepted: a str"):
+            ask(path)
 
 
 def test_a_file_is_only_replaced_when_asked(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 
 from thermo.errors import InvalidInputError
@@ -60,6 +61,17 @@ def test_where_the_system_does_not_say_runs_begin(monkeypatch: pytest.MonkeyPatc
 def test_this_system_says() -> None:
     available = memory.available_bytes()
     assert available is None or 10**6 < available < 10**16
+
+
+def test_given_starts_are_counted_as_they_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One configuration for all chains is held once."""
+    held = []
+    monkeypatch.setattr(
+        "thermo.run.simulate.check_memory", lambda p: held.append(memory.bytes_needed(p)["spins"])
+    )
+    for start in ("random", np.ones(16), np.ones((2, 64, 16))):
+        simulate(Ising(square(4)), [0.0, 0.1], 40, burn_in=10, replicas=64, start=start)
+    assert np.diff(held).tolist() == [16, 127 * 16]
 
 
 @pytest.mark.parametrize("model", [Ising(square(16)), XY(square(8))])

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from scipy.special import ive
 
+from thermo.canonical import canonical
 from thermo.errors import InvalidInputError
 from thermo.lattice import Lattice, chain, cubic, honeycomb, square, triangular
 from thermo.models import XY, Clock, Heisenberg, Ising, Potts
@@ -243,3 +244,34 @@ def test_snapshots_are_the_configurations_of_their_draws(model: Any) -> None:
     assert np.array_equal(run.snapshots[:, :, -1], run.final_spins)
     dims = run.to_xarray()["snapshots"].dims
     assert dims[:4] == ("beta", "chain", "snapshot", "site")
+
+
+# ---- densities of states ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_run_gives_the_density_of_states_at_both_signs(sign: float) -> None:
+    """Against g(E) and ⟨E⟩(β) of a frustrated magnet, whose two signs differ."""
+    model = Ising(triangular(3), coupling=sign)
+    run = simulate(model, np.linspace(-0.6, 0.6, 9), 2000, burn_in=100, replicas=64, seed=SEED)
+    density, exact = run.density_of_states(), model.levels()
+    exact = exact.merged()
+    seen = np.isin(exact.energies, density.levels.energies)
+    assert seen.all()
+    z = (density.levels.log_degeneracy - exact.log_degeneracy) / density.stderr
+    assert np.abs(z).max() < LIMIT
+    beta = np.array([-0.55, -0.2, 0.0, 0.3, 0.5])
+    value, error = density.curve("internal_energy", beta)
+    assert np.all(np.abs(value - canonical(exact, beta).internal_energy) < LIMIT * error)
+    assert repr(density) == f"MultiHistogram({len(exact)} levels, reweighting)"
+
+
+def test_what_has_no_density_of_states_says_so() -> None:
+    short: dict[str, Any] = {"burn_in": 5, "replicas": 64, "seed": SEED}
+    conserving = simulate(Ising(square(4)), [-0.1, 0.1], 20, update="kawasaki", **short)
+    with pytest.raises(InvalidInputError, match="'kawasaki' conserves"):
+        conserving.density_of_states()
+    vectors = simulate(XY(chain(4)), [-0.1, 0.1], 40, **short)
+    with pytest.raises(InvalidInputError, match="bin_width"):
+        vectors.density_of_states()
+    assert len(vectors.density_of_states(bin_width=0.5).levels) > 5

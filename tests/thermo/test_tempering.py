@@ -19,7 +19,7 @@ from scipy.special import iv
 from scipy.stats import chi2
 
 from thermo.canonical import canonical
-from thermo.errors import CheckpointError, InvalidInputError
+from thermo.errors import CheckpointError, EquilibrationWarning, InvalidInputError
 from thermo.exact import ising_torus
 from thermo.lattice import chain, square, triangular
 from thermo.levels import EnergyLevels
@@ -414,6 +414,29 @@ def test_an_interrupted_run_resumes_to_the_same_bits(tmp_path: Path) -> None:
         tempered(checkpoint=directory, **arguments | {"exchange_every": 8})
 
 
+@pytest.mark.filterwarnings("ignore:the energies")
+def test_wells_that_no_ladder_leaves_are_not_passed_over_in_silence() -> None:
+    """All rungs deep in the order of a weak field: no magnetisation ever turns over."""
+    with pytest.warns(EquilibrationWarning, match="magnetisations"):
+        parallel_tempering(
+            Ising(square(6), field=0.002), [1.5, 1.6], 200, burn_in=20, replicas=64, seed=SEED
+        )
+
+
+def test_a_tempered_run_prints_in_one_line_and_gives_a_density_of_states(
+    run: TemperingRun, tmp_path: Path
+) -> None:
+    assert repr(run).startswith("TemperingRun(Ising(")
+    assert len(repr(run)) < 200
+    run.save(tmp_path / "run.nc")
+    again = load_run(tmp_path / "run.nc")
+    assert repr(again) == repr(run)
+    density, exact = again.density_of_states(), run.model.levels().merged()
+    place = np.searchsorted(exact.energies, density.levels.energies)
+    z = (density.levels.log_degeneracy - exact.log_degeneracy[place]) / density.stderr
+    assert np.abs(z).max() < 6.0  # ten levels, errors of a jackknife over the ladders: 1e-6 or so
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -480,7 +503,7 @@ def test_a_pilot_run_suggests_nearly_the_ladder_of_the_levels(run: TemperingRun)
     ladder, exact = suggest_ladder(pilot, 9), suggest_ladder(model.levels(), 9, ends)
     assert np.abs(ladder - exact).max() < 0.01
     assert np.ptp(swap_acceptance(model.levels(), ladder)) < 0.06
-    descending = suggest_ladder(pilot, 5, (0.3, -0.5))
+    descending = suggest_ladder(pilot, 5, np.array([0.3, -0.5]))  # type: ignore[arg-type]
     np.testing.assert_array_equal(descending[[0, -1]], [0.3, -0.5])
     assert np.all(np.diff(descending) < 0)
     assert suggest_ladder(run, 6).shape == (6,)  # β = −∞ is left out
@@ -491,7 +514,14 @@ def test_bad_ladders_are_refused() -> None:
     for bad in (None, (0.0, 0.0), (0.0, np.inf), (0.0, 1.0, 2.0), 0.5):
         with pytest.raises(InvalidInputError, match="beta_range"):
             suggest_ladder(levels, 5, bad)  # type: ignore[arg-type]
-    with pytest.raises(InvalidInputError, match="number = 1"):
+    for pilot in (None, Ising(square(4))):
+        with pytest.raises(InvalidInputError, match="accepted: EnergyLevels, or a Run"):
+            suggest_ladder(pilot, 5, (0.0, 1.0))  # type: ignore[arg-type]
+        with pytest.raises(InvalidInputError, match="EnergyLevels are needed"):
+            swap_acceptance(pilot, [0.0, 1.0])  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match=r"number = 513 .* 2 … 512 rungs"):
+        suggest_ladder(levels, 513, (0.0, 1.0))
+    with pytest.raises(InvalidInputError, match="number = 1 "):
         suggest_ladder(levels, 1, (0.0, 1.0))
     model = Ising(square(16))
     short = {"sweeps": 200, "burn_in": 100, "replicas": 16, "seed": SEED}

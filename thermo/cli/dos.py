@@ -17,7 +17,6 @@ from thermo.cli.system import (
     DisorderOption,
     FieldOption,
     GraphOption,
-    LatticeName,
     LatticeOption,
     ModelName,
     ModelOption,
@@ -42,8 +41,8 @@ class Method(StrEnum):
 
 def dos_command(
     model: ModelOption = ModelName.ising,
-    lattice: LatticeOption = LatticeName.square,
-    size: SizeOption = 16,
+    lattice: LatticeOption = None,
+    size: SizeOption = None,
     open_edges: OpenOption = False,
     graph: GraphOption = None,
     q: StatesOption = None,
@@ -82,7 +81,9 @@ def dos_command(
     spins = spin_model(
         model, lattice, size, open_edges, graph, q, coupling, field, chirality, disorder, seed
     )
-    options: dict[str, Any] = {} if method is Method.exact else {"seed": seed, "progress": True}
+    options: dict[str, Any] = {"progress": True}
+    if method is not Method.exact:
+        options["seed"] = seed
     given = {"sweeps": sweeps, "bin_width": bin_width}
     options |= {name: value for name, value in given.items() if value is not None}
     levels = density_of_states(spins, method=method.value, **options)

@@ -19,7 +19,6 @@ from thermo.cli.system import (
     DisorderOption,
     FieldOption,
     GraphOption,
-    LatticeName,
     LatticeOption,
     ModelName,
     ModelOption,
@@ -46,8 +45,8 @@ DaskOption = Annotated[
 
 def simulate_command(
     model: ModelOption = ModelName.ising,
-    lattice: LatticeOption = LatticeName.square,
-    size: SizeOption = 32,
+    lattice: LatticeOption = None,
+    size: SizeOption = None,
     open_edges: OpenOption = False,
     graph: GraphOption = None,
     q: StatesOption = None,

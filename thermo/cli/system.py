@@ -44,8 +44,12 @@ class Disorder(StrEnum):
 
 
 ModelOption = Annotated[ModelName, typer.Option("--model", help="What stands on the sites.")]
-LatticeOption = Annotated[LatticeName, typer.Option("--lattice", help="Which are neighbours.")]
-SizeOption = Annotated[int, typer.Option("--size", help="L: sites (cells) along each side.")]
+LatticeOption = Annotated[
+    LatticeName | None, typer.Option("--lattice", help="Which are neighbours.  [square]")
+]
+SizeOption = Annotated[
+    int | None, typer.Option("--size", help="L: sites (cells) along each side.  [16]")
+]
 OpenOption = Annotated[bool, typer.Option("--open", help="Open edges instead of a torus.")]
 GraphOption = Annotated[
     Path | None,
@@ -64,8 +68,8 @@ DisorderOption = Annotated[
 
 def spin_model(
     name: ModelName,
-    lattice_name: LatticeName,
-    size: int,
+    lattice_name: LatticeName | None,
+    size: int | None,
     open_edges: bool,
     graph: Path | None,
     q: int | None,
@@ -80,9 +84,15 @@ def spin_model(
     from thermo import models
 
     if graph is not None:
+        if lattice_name is not None or size is not None or open_edges:
+            raise InvalidInputError(
+                "--graph was given together with --lattice, --size or --open; accepted: a graph, "
+                "or a lattice and its size"
+            )
         lattice = _graph(graph)
     else:
-        lattice = getattr(lattices, lattice_name.value)(size, periodic=not open_edges)
+        make = getattr(lattices, (lattice_name or LatticeName.square).value)
+        lattice = make(16 if size is None else size, periodic=not open_edges)
     if q is not None and name not in (ModelName.potts, ModelName.clock):
         raise InvalidInputError(
             f"--q was given for {name.value}; accepted: --model potts or --model clock"
@@ -117,6 +127,11 @@ def _graph(path: Path) -> Any:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise InvalidInputError(f"{shown} is not UTF-8 text; accepted: two sites a line") from error
+    except OSError as error:
+        raise InvalidInputError(
+            f"--graph {shown} cannot be read ({error.strerror}); accepted: a text file with two "
+            "sites a line"
+        ) from error
     for number, line in enumerate(text.splitlines(), 1):
         words = line.partition("#")[0].split()
         if not words:

@@ -23,7 +23,9 @@ LARGEST_TORUS = 128 * 128  # sites; the work grows as sites^2.5
 
 
 @lru_cache(maxsize=32)
-def ising_torus_counts(rows: int, columns: int | None = None) -> tuple[int, ...]:
+def ising_torus_counts(
+    rows: int, columns: int | None = None, progress: bool = False
+) -> tuple[int, ...]:
     r"""Exact numbers of states g_i of the periodic square Ising lattice, as integers.
 
     .. math:: Z = e^{2NK} \sum_{i=0}^{N} g_i\, e^{-4iK}, \qquad E_i/J = -2N + 4i
@@ -36,6 +38,8 @@ def ising_torus_counts(rows: int, columns: int | None = None) -> tuple[int, ...]
     ----------
     rows, columns : int
         At least 2; columns defaults to rows; at most 128² sites. A side of 2 has double bonds.
+    progress : bool
+        Show a progress bar.
 
     Returns
     -------
@@ -78,8 +82,10 @@ def ising_torus_counts(rows: int, columns: int | None = None) -> tuple[int, ...]
             f"a torus of {m} × {n} was given; for these odd sides there are not enough primes "
             "below 2³². Accepted: smaller odd sides, or even ones."
         )
+    from tqdm.auto import tqdm
+
     residues = []
-    for p in primes:
+    for p in tqdm(primes, disable=not progress, desc="primes", leave=False):
         zeta, omega = _element_of_order(2 * n, p), _element_of_order(2 * points, p)
         values = torus_polynomial_values(m, n, zeta, omega, points, p)
         residues.append(inverse_transform(values, omega * omega % p, p))
@@ -92,7 +98,9 @@ def ising_torus_counts(rows: int, columns: int | None = None) -> tuple[int, ...]
     return tuple(counts)
 
 
-def ising_torus(rows: int, columns: int | None = None, *, coupling: float = 1.0) -> EnergyLevels:
+def ising_torus(
+    rows: int, columns: int | None = None, *, coupling: float = 1.0, progress: bool = False
+) -> EnergyLevels:
     """Exact levels of the periodic square Ising lattice in zero field.
 
     Parameters
@@ -101,6 +109,8 @@ def ising_torus(rows: int, columns: int | None = None, *, coupling: float = 1.0)
         At least 2; columns defaults to rows; at most 128² sites.
     coupling : float
         J of H = −J Σ s_i s_j over nearest neighbours, either sign; the unit of the energies.
+    progress : bool
+        Show a progress bar.
 
     Returns
     -------
@@ -123,7 +133,7 @@ def ising_torus(rows: int, columns: int | None = None, *, coupling: float = 1.0)
     (63, -128.0, 0.69314718056)
     """
     coupling = finite_number(coupling, "coupling")
-    counts = ising_torus_counts(rows, columns)
+    counts = ising_torus_counts(rows, columns, progress)
     sites = len(counts) - 1
     if coupling == 0.0:
         return EnergyLevels([0.0], [sites * math.log(2.0)])
@@ -132,7 +142,7 @@ def ising_torus(rows: int, columns: int | None = None, *, coupling: float = 1.0)
     return EnergyLevels(energies, log_degeneracy)
 
 
-def exact_levels(model: Any) -> EnergyLevels:
+def exact_levels(model: Any, *, progress: bool = False) -> EnergyLevels:
     """Return the number of states at every energy of a model, exactly.
 
     It is `thermo.density_of_states` with the method ``"exact"``.
@@ -142,6 +152,8 @@ def exact_levels(model: Any) -> EnergyLevels:
     model : model
         `thermo.Ising` on `thermo.lattice.square` with periodic edges in zero field (any coupling,
         up to 128² sites), or any model whose ``levels()`` can list its states.
+    progress : bool
+        Show a progress bar (tori only: enumeration takes a second or two).
 
     Returns
     -------
@@ -162,7 +174,7 @@ def exact_levels(model: Any) -> EnergyLevels:
     (-2048.0, 0.69314718056)
     """
     if isinstance(model, Ising) and _is_plain_square_torus(model):
-        return ising_torus(model.lattice.shape[0], coupling=model.coupling)
+        return ising_torus(model.lattice.shape[0], coupling=model.coupling, progress=progress)
     enumerate_levels = getattr(model, "levels", None)
     if not callable(enumerate_levels):
         raise InvalidInputError(

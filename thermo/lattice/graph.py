@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from reprlib import repr as short
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import coo_array, issparse
 
-from thermo.arguments import whole_number
+from thermo.arguments import as_real, whole_number
 from thermo.errors import InvalidInputError
 from thermo.lattice.lattice import Lattice
 
@@ -46,7 +47,12 @@ def from_edges(n: int, edges: ArrayLike, *, name: str = "graph") -> Lattice:
     n = whole_number(n, "n", 1)
     if n >= 2**31:
         raise InvalidInputError(f"n = {n} was given; accepted: fewer than 2^31 sites")
-    pairs = np.asarray(edges)
+    try:
+        pairs = np.asarray(edges)
+    except ValueError as error:
+        raise InvalidInputError(
+            f"edges = {short(edges)} cannot be read as an array; accepted: integers of shape (M, 2)"
+        ) from error
     if pairs.size == 0:
         pairs = np.empty((0, 2), dtype=np.int32)
     if pairs.ndim != 2 or pairs.shape[1] != 2 or not np.issubdtype(pairs.dtype, np.integer):
@@ -162,6 +168,8 @@ def upper_triangle(matrix: Any, name: str) -> coo_array:
             f"{name}: {given} was given; accepted: a scipy.sparse matrix of shape (n, n)"
         )
     csr = coo_array(matrix).tocsr()  # adds up what is stored twice
+    if np.isnan(as_real(csr.data, f"elements of {name}")).any():
+        raise InvalidInputError(f"{name} contains NaN; accepted: a matrix of real numbers")
     csr.eliminate_zeros()
     diagonal = csr.diagonal() != 0
     if diagonal.any():

@@ -246,6 +246,8 @@ def _cells(
     periodic: bool,
 ) -> Lattice:
     """Repeat a cell; bond (a, b, step) joins its site a to site b of the cell `step` away."""
+    if not isinstance(periodic, (bool, np.bool_)):
+        raise InvalidInputError(f"periodic = {periodic!r} was given; accepted: True or False")
     # The shortest ring without double bonds: one that tells a step forward from a step back.
     least = 2 if not periodic or sites_per_cell > 1 else 3
     why = ": smaller tori have double bonds" if periodic else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from thermo.arguments import finite_number, whole_number
+from thermo.arguments import checked_seed, finite_number
 from thermo.errors import InvalidInputError
 from thermo.lattice import Lattice, king
 from thermo.models.ising import Ising
@@ -26,7 +26,7 @@ def spin_glass(lattice: Lattice, law: str = "bimodal", *, seed: int) -> Ising:
     law : str
         ``"bimodal"``, +1 or −1 with equal probability, or ``"gaussian"``, of mean 0 and variance 1.
     seed : int
-        At least 0; says which sample.
+        0 … 2⁶⁴ − 1; says which sample.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def spin_glass(lattice: Lattice, law: str = "bimodal", *, seed: int) -> Ising:
         raise InvalidInputError(
             f"law = {law!r} was given; accepted: {' or '.join(map(repr, _LAWS))}"
         )
-    generator = np.random.default_rng(np.random.SeedSequence(whole_number(seed, "seed", 0)))
+    generator = np.random.default_rng(np.random.SeedSequence(checked_seed(seed)))
     bonds = lattice.n_edges if isinstance(lattice, Lattice) else 0
     if law == "gaussian":
         return Ising(lattice, generator.standard_normal(bonds))

@@ -74,9 +74,11 @@ class Ising(DifferenceModel):
     def states_of(self, spins: ArrayLike) -> NDArray[np.int8]:
         """Return 0 for spins +1 and 1 for spins −1, int8 of the same shape (..., n)."""
         s, n = np.asarray(spins), self.lattice.n_sites
-        if s.ndim < 1 or s.shape[-1] != n or not np.all(np.abs(s) == 1):
+        real = s.dtype.kind in "iuf"  # complex numbers have absolute values as well
+        if not real or s.ndim < 1 or s.shape[-1] != n or not np.all(np.abs(s) == 1):
             raise InvalidInputError(
-                f"spins of shape {s.shape} were given; accepted: +1 and -1 of shape (..., {n})"
+                f"spins of shape {s.shape} and type {s.dtype} were given; accepted: +1 and -1 of "
+                f"shape (..., {n})"
             )
         return (s < 0).astype(np.int8)
 

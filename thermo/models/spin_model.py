@@ -21,6 +21,8 @@ __all__ = ["SpinModel"]
 
 Array = NDArray[np.float64]
 
+_LARGEST_ENERGY = 1e150
+
 
 class SpinModel(ABC):
     """Spins on the sites of a lattice, coupled along its bonds, each in a field.
@@ -41,6 +43,7 @@ class SpinModel(ABC):
             coupling = _values_of_bonds(coupling, lattice)
         self._coupling = _one_or_many(coupling, lattice.n_edges, "coupling", "bond")
         self._field = self._checked_field(field)
+        self._check_size()
 
     def __repr__(self) -> str:
         settings = {**self._parameters(), "coupling": self._coupling, "field": self._field}
@@ -147,13 +150,32 @@ class SpinModel(ABC):
     def _checked_field(self, field: ArrayLike) -> float | Array:
         return _one_or_many(field, self.lattice.n_sites, "field", "site")
 
-    def _checked_site(self, site: int) -> int:
-        site = operator.index(site)
-        if not 0 <= site < self.lattice.n_sites:
-            raise InvalidInputError(
-                f"site {site} was given; accepted: 0 … {self.lattice.n_sites - 1}"
+    def _check_size(self) -> None:
+        """Refuse energies whose squares, as variances need them, are beyond float64."""
+        with np.errstate(over="ignore"):
+            largest = sum(
+                abs(one) * number if isinstance(one, float) else np.abs(one).sum()
+                for one, number in (
+                    (self._coupling, self.lattice.n_edges),
+                    (self._field, self.lattice.n_sites),
+                )
             )
-        return site
+        if largest > _LARGEST_ENERGY:
+            raise InvalidInputError(
+                f"couplings and fields with energies up to {largest:.3g} in all were given; "
+                f"accepted: at most {_LARGEST_ENERGY:g}, so that squares of energies are finite"
+            )
+
+    def _checked_site(self, site: int) -> int:
+        try:
+            number = operator.index(site)
+        except TypeError:
+            number = -1
+        if not 0 <= number < self.lattice.n_sites:
+            raise InvalidInputError(
+                f"site {site!r} was given; accepted: an integer 0 … {self.lattice.n_sites - 1}"
+            )
+        return number
 
     def _times_couplings(self, values: NDArray, bonds: slice | NDArray = slice(None)) -> Array:
         """Σ J_b values_b over the last axis; one J is multiplied last, to round once."""

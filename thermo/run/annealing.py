@@ -10,16 +10,15 @@ from threading import Event
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from thermo.arguments import whole_number
+from thermo.arguments import checked_seed, whole_number
 from thermo.errors import EquilibrationWarning, InvalidInputError
-from thermo.memory import available_bytes
 from thermo.models.spin_model import SpinModel
 from thermo.run.annealing_run import AnnealingRun, log_states
-from thermo.run.checks import check_workers, checked_seed
+from thermo.run.checks import check_workers, kind_for_all_states
+from thermo.run.memory import bytes_of_spins, check_memory_of
 from thermo.run.progress_bar import progress_bar
 from thermo.run.workers import available_cores
 from thermo.sampling.population import Annealed, anneal
-from thermo.sampling.registry import batch_kind
 from thermo.temperature import as_beta
 
 __all__ = ["population_annealing"]
@@ -28,7 +27,7 @@ Array = NDArray[np.float64]
 
 _LEAST_FAMILIES = 100  # members per ρ_t (Wang, Machta, Katzgraber 2015)
 _SERIES = 5  # energy and at most four observables
-_SHARE = 0.5  # of the available memory, for the estimates need some too
+_COPIES = 4  # of the spins of an anneal: in its batches, gathered, resampled, and set again
 
 
 def population_annealing(
@@ -120,15 +119,7 @@ def population_annealing(
     replicas = whole_number(replicas, "replicas", 2, ", for errors come from their disagreement")
     seed = checked_seed(seed)
     check_workers(threads, None, None)
-    kind = batch_kind(model, update)
-    if update == "kawasaki":
-        raise InvalidInputError(
-            "update = 'kawasaki' was given, which keeps each member's magnetisation; accepted: an "
-            "update that reaches all states, for ln Z is the sum over all of them"
-        )
-    kind.make(model, update, betas[[0, -1]], np.random.SeedSequence(0))  # says what it cannot do
-    _check_memory(betas.size * replicas * population)
-
+    kind = kind_for_all_states(model, update, betas[[0, -1]])
     zero = int(np.flatnonzero(betas == 0.0)[0])
     branches = [b for b in (np.arange(zero, len(betas)), np.arange(zero, -1, -1)) if len(b) > 1]
     tasks = [
@@ -136,11 +127,14 @@ def population_annealing(
         for replica, one_seed in enumerate(np.random.SeedSequence(seed).spawn(replicas))
         for branch, branch_seed in zip(branches, one_seed.spawn(len(branches)), strict=True)
     ]
+    workers = min(threads or available_cores(), len(tasks))
+    series = 2 * 8 * _SERIES * betas.size * replicas  # of each anneal, and in the result
+    check_memory_of(population, series + workers * _COPIES * bytes_of_spins(model), "members")
     steps = sum(len(branch) for _, branch, _ in tasks)
     stop = Event()
     with (
         progress_bar(progress, steps, unit="step", what="annealing") as bar,
-        ThreadPoolExecutor(threads or available_cores()) as pool,
+        ThreadPoolExecutor(workers) as pool,
     ):
 
         def after_step() -> None:
@@ -201,16 +195,6 @@ def _checked_schedule(beta: ArrayLike) -> Array:
             "that contains 0, where populations begin and the number of states is known"
         )
     return betas
-
-
-def _check_memory(measurements: int) -> None:
-    needed, available = 8 * _SERIES * measurements, available_bytes()
-    if available is not None and needed > _SHARE * available:
-        raise InvalidInputError(
-            f"the energies and other observables of all members at all β need {needed / 1e9:.3g} "
-            f"GB and {available / 1e9:.3g} GB are free; what would fit: "
-            f"{needed / (_SHARE * available):.3g} times fewer β, replicas or members"
-        )
 
 
 def _warn_of_few_families(run: AnnealingRun) -> None:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
+    CancelledError,
     Executor,
     Future,
     ThreadPoolExecutor,
     wait,
 )
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 
-from thermo.errors import WorkerWarning
+from thermo.errors import InvalidInputError, WorkerWarning
 from thermo.run.checkpoint import Checkpoint
 from thermo.run.chunk import Chunk, LiveBatch, run_chunk
 from thermo.run.plan import Plan
@@ -104,7 +106,7 @@ def run_chains(
     executor: Executor | None = None,
     progress: bool = False,
     callback: Callable[[Progress], object] | None = None,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> Outcome:
     """Run all chains of a plan, or the rest of what a checkpoint holds.
 
@@ -123,13 +125,32 @@ def run_chains(
         Show a progress bar.
     callback : callable, optional
         Called in this thread after every chunk.
-    checkpoint : Checkpoint, optional
-        Of the same plan.
+    checkpoint : path-like, optional
+        The directory of a `Checkpoint`.
 
     Returns
     -------
     Outcome
+
+    Raises
+    ------
+    CheckpointError
+        As `Checkpoint`.
+    InvalidInputError
+        The executor was shut down.
     """
+    with nullcontext() if checkpoint is None else Checkpoint(checkpoint, plan) as kept:
+        return _run(plan, threads, executor, progress, callback, kept)
+
+
+def _run(
+    plan: Plan,
+    threads: int | None,
+    executor: Executor | None,
+    progress: bool,
+    callback: Callable[[Progress], object] | None,
+    checkpoint: Checkpoint | None,
+) -> Outcome:
     outcome = Outcome(plan)
     waiting: dict[int, tuple[int, State | None]] = {}
     for index in range(plan.batches):
@@ -142,10 +163,7 @@ def run_chains(
     total = plan.sweeps * plan.batches
     done = total - sum(plan.sweeps - position for position, _ in waiting.values())
 
-    with (
-        progress_bar(progress, total, unit="sweep", what="sampling", done=done) as bar,
-        _kept(checkpoint),
-    ):
+    with progress_bar(progress, total, unit="sweep", what="sampling", done=done) as bar:
 
         def record(index: int, chunk: Chunk) -> None:
             nonlocal done
@@ -161,17 +179,30 @@ def run_chains(
         if executor is not None:
             try:
                 _drive(plan, _Remote(plan, executor), waiting, record)
-            except BrokenExecutor as broken:
+            except Exception as error:
+                if not _workers_died(error):
+                    raise
+                reason = str(error) or type(error).__name__
                 warnings.warn(
-                    f"the executor's workers died ({broken}); the run goes on in this process from "
+                    f"the executor's workers died ({reason}); the run goes on in this process from "
                     "the last finished chunks, with the same results",
                     WorkerWarning,
-                    stacklevel=3,
+                    stacklevel=4,
                 )
         if waiting:
             with _Threads(plan, threads or available_cores(), len(waiting)) as pool:
                 _drive(plan, pool, waiting, record)
     return outcome
+
+
+def _workers_died(error: Exception) -> bool:
+    """Tell lost workers from an error in their work.
+
+    Those of dask are known by where their class is from: a killed worker, a lost connection.
+    """
+    if isinstance(error, BrokenExecutor | CancelledError):
+        return True
+    return any(kind.__module__.split(".")[0] == "distributed" for kind in type(error).__mro__)
 
 
 class _Workers(Protocol):
@@ -185,9 +216,19 @@ class _Remote:
 
     def __init__(self, plan: Plan, executor: Executor) -> None:
         self.plan, self.executor = plan, executor
+        self.light = replace(plan, given=None)  # only the batch that begins is sent its starts
 
     def submit(self, index: int, begin: int, state: State | None, end: int) -> Future[Chunk]:
-        return self.executor.submit(run_chunk, self.plan, index, begin, state, end)
+        given = self.plan.given_to(index) if state is None else None
+        try:
+            return self.executor.submit(run_chunk, self.light, index, begin, state, end, given)
+        except RuntimeError as error:
+            if "shutdown" not in str(error) or isinstance(error, BrokenExecutor):
+                raise
+            raise InvalidInputError(
+                f"executor = {self.executor!r} was given, which was shut down; accepted: one that "
+                "takes work until the run has ended"
+            ) from error
 
 
 class _Threads:
@@ -213,7 +254,10 @@ class _Threads:
 
     def _run(self, index: int, begin: int, state: State | None, end: int) -> Chunk:
         if index not in self.live:
-            self.live[index] = LiveBatch(self.plan, index, begin, state, self.threads_per_batch)
+            given = self.plan.given_to(index) if state is None else None
+            self.live[index] = LiveBatch(
+                self.plan, index, begin, state, self.threads_per_batch, given
+            )
         chunk = self.live[index].advance(end)
         if end == self.plan.sweeps:
             del self.live[index]
@@ -255,13 +299,3 @@ def _drive(
     finally:
         for future in running:
             future.cancel()
-
-
-@contextmanager
-def _kept(checkpoint: Checkpoint | None) -> Iterator[None]:
-    """Write what a checkpoint still holds back, however the run ends."""
-    try:
-        yield
-    finally:
-        if checkpoint:
-            checkpoint.flush()

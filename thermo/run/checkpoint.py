@@ -1,11 +1,12 @@
 """A directory in which a run keeps what it has done, so that it can go on after being killed.
 
-``plan.json`` says which run it is. Every batch has two kinds of files, both named by batch and
-sweep and written once: ``00003-000000012000.chunk`` holds what was measured from sweep 12000 on,
-``00003-000000012000.state`` the state after sweep 12000, of which only the last two are kept. Each
-is an npz archive followed by the SHA-256 of its bytes, written under a temporary name, flushed to
-the disk and renamed. The bits of a run do not depend on how it is cut, so that any chunk that
-begins where another ends continues it, whenever it was written.
+``plan.json`` says which run it is, and ``plan.copy.json`` says it again. Every batch has two kinds
+of files, both named by batch and sweep and written once: ``00003-000000012000.chunk`` holds what
+was measured from sweep 12000 on, ``00003-000000012000.state`` the state after sweep 12000, of which
+only the last two are kept. Each is an npz archive followed by the SHA-256 of its bytes, written
+under a temporary name, flushed to the disk and renamed. The bits of a run do not depend on how it
+is cut, so that any chunk that begins where another ends continues it, whenever it was written. One
+process at a time: it holds the lock of the directory.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import io
 import json
 import os
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,12 +27,15 @@ import numpy as np
 from thermo.errors import CheckpointError, CheckpointWarning
 from thermo.run.atomic_write import write_atomically
 from thermo.run.chunk import Chunk
+from thermo.run.directory_lock import DirectoryLock
+from thermo.run.paths import checked_path
 from thermo.run.plan import Plan
 from thermo.run.versions import versions
 
 __all__ = ["Checkpoint"]
 
 _FORMAT = "spinlogit checkpoint 1"
+_PLANS = ("plan.json", "plan.copy.json")
 # A batch writes when this share of its time so far, within these bounds, could be lost.
 _SHARE, _LEAST_SECONDS, _MOST_SECONDS = 0.05, 1.0, 60.0
 _DIGEST = hashlib.sha256().digest_size
@@ -39,7 +44,7 @@ _DIGEST = hashlib.sha256().digest_size
 class Checkpoint:
     """What is on disk of a run, and what waits to be written.
 
-    Not for two processes at once.
+    A context: on leaving, what waits is written and the directory is free for others.
 
     Parameters
     ----------
@@ -49,18 +54,51 @@ class Checkpoint:
 
     Raises
     ------
+    InvalidInputError
+        `directory` is no path.
     CheckpointError
-        The directory holds something else, or another run; the message says what differs. Nothing
-        in it is changed.
+        The directory holds something else, or another run (the message says what differs), which
+        is left as it is; it is in use by another process; or it cannot be written to.
+
+    Warns
+    -----
+    CheckpointWarning
+        One of the two files that say which run it is was damaged, and is made anew.
     """
 
     def __init__(self, directory: str | os.PathLike[str], plan: Plan) -> None:
-        self.directory = Path(directory)
+        self.directory = checked_path(directory, "checkpoint")
         self.plan = plan
         self._waiting: dict[int, list[Chunk]] = {}
         self._spent: dict[int, float] = {}
         self._states: dict[int, list[Path]] = {}
-        self._open()
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._refused("made", error) from error
+        try:
+            self._check()  # before anything is written
+            self._lock = DirectoryLock(self.directory)
+        except OSError as error:
+            raise self._refused("read and written", error) from error
+        try:
+            self._open()
+        except OSError as error:
+            self._lock.release()
+            raise self._refused("read and written", error) from error
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> Checkpoint:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            for index in list(self._waiting):
+                self._write(index)
+        finally:
+            self._lock.release()
 
     def chunks(self, index: int) -> list[Chunk]:
         """Return what batch `index` did so far, in order; the last one has its state.
@@ -96,52 +134,64 @@ class Checkpoint:
         if unsaved >= allowed or chunk.end == self.plan.sweeps:
             self._write(index)
 
-    def flush(self) -> None:
-        """Write everything that waits."""
-        for index in list(self._waiting):
-            self._write(index)
+    def _refused(self, what: str, error: OSError) -> CheckpointError:
+        return CheckpointError(
+            f"checkpoint = {str(self.directory)!r} was given, which cannot be {what} "
+            f"({error.strerror}); accepted: a directory of this run's own"
+        )
 
     def _open(self) -> None:
-        path = self.directory / "plan.json"
+        """Read or say which run it is, and find what is there of it; under the lock."""
+        sound = self._check()
+        for name in _PLANS:
+            if name in sound:
+                continue
+            if sound and (self.directory / name).exists():
+                warnings.warn(
+                    f"{self.directory / name} is damaged: {sound[0]} is used, and copied over it",
+                    CheckpointWarning,
+                    stacklevel=2,
+                )
+            write_atomically(self.directory / name, _with_digest(self._identity()))
+        for torn in self.directory.glob(".*.tmp"):  # the run was killed while it wrote them
+            torn.unlink(missing_ok=True)
+        for path in sorted(self.directory.glob("*.state")):
+            self._states.setdefault(int(path.name.split("-")[0]), []).append(path)
+
+    def _identity(self) -> dict[str, Any]:
         ours = {"format": _FORMAT, "versions": versions()} | self.plan.identity()
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CheckpointError(
-                f"checkpoint = {str(self.directory)!r} was given, which cannot be made "
-                f"({error.strerror}); accepted: a directory of this run's own"
-            ) from error
-        if not path.exists():
-            other = [p.name for p in self.directory.iterdir() if p.suffix != ".tmp"]
+        return dict(json.loads(json.dumps(ours)))
+
+    def _check(self) -> list[str]:
+        """Refuse a directory that is not this run's; return which of its plans are sound."""
+        there = {name: self.directory / name for name in _PLANS}
+        found = {name: _plan_in(path) for name, path in there.items() if path.exists()}
+        if not found:
+            other = [p.name for p in self.directory.iterdir() if not p.name.startswith(".")]
             if other:
                 raise CheckpointError(
                     f"{self.directory} holds {min(other)!r} and no run; accepted: a new or empty "
                     "directory, or the checkpoint of this run"
                 )
-            write_atomically(path, json.dumps(ours, indent=1).encode())
-            return
-        try:
-            theirs = json.loads(path.read_bytes())
-            known = isinstance(theirs, dict) and theirs.get("format") == _FORMAT
-        except (OSError, ValueError):
-            known = False
-        if not known:
+            return []
+        sound = {name: plan for name, plan in found.items() if plan is not None}
+        if not sound:
             raise CheckpointError(
-                f"{path} is damaged or was written by another program; accepted: {_FORMAT!r}, or "
-                "another directory"
+                f"{there[min(found, key=_PLANS.index)]} is damaged or was written by another "
+                f"program; accepted: {_FORMAT!r}, or another directory"
             )
+        ours, theirs = self._identity(), next(iter(sound.values()))
         differing = [
             f"{name} = {theirs.get(name)!r} there and {ours.get(name)!r} here"
             for name in dict.fromkeys((*ours, *theirs))
-            if theirs.get(name) != json.loads(json.dumps(ours.get(name)))
+            if theirs.get(name) != ours.get(name)
         ]
         if differing:
             raise CheckpointError(
                 f"{self.directory} is the checkpoint of another run ({'; '.join(differing[:3])}); "
                 "accepted: the same arguments, or another directory"
             )
-        for torn in self.directory.glob(".*.tmp"):  # the run was killed while it wrote them
-            torn.unlink(missing_ok=True)
+        return list(sound)
 
     def _path(self, index: int, sweep: int, kind: str) -> Path:
         return self.directory / f"{index:05d}-{sweep:012d}.{kind}"
@@ -156,7 +206,8 @@ class Checkpoint:
             return
         path = self._path(index, chunk.end, "state")
         _save(path, chunk.state)
-        states = self._states.setdefault(index, [])
+        # Those that were there already are older than any of this process.
+        states = self._states[index] = [p for p in self._states.get(index, []) if p != path]
         states.append(path)
         while len(states) > 2:
             states.pop(0).unlink(missing_ok=True)
@@ -170,16 +221,35 @@ class Checkpoint:
         except OSError:
             content = b""
         body, digest = content[:-_DIGEST], content[-_DIGEST:]
-        if hashlib.sha256(body).digest() != digest:
-            warnings.warn(
-                f"{path} is damaged (its checksum does not fit): the run goes on from the last "
-                "sound state before it",
-                CheckpointWarning,
-                stacklevel=2,
-            )
-            return None
-        with np.load(io.BytesIO(body), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        damage = "its checksum does not fit"
+        if hashlib.sha256(body).digest() == digest:
+            try:
+                with np.load(io.BytesIO(body), allow_pickle=False) as archive:
+                    return {name: archive[name] for name in archive.files}
+            except (EOFError, ValueError, zipfile.BadZipFile):
+                damage = "it holds no arrays"
+        warnings.warn(
+            f"{path} is damaged ({damage}): the run goes on from the last sound state before it",
+            CheckpointWarning,
+            stacklevel=2,
+        )
+        return None
+
+
+def _with_digest(plan: Mapping[str, Any]) -> bytes:
+    digest = hashlib.sha256(json.dumps(plan).encode()).hexdigest()
+    return json.dumps({**plan, "sha256": digest}, indent=1).encode()
+
+
+def _plan_in(path: Path) -> dict[str, Any] | None:
+    """Return what a file says of its run, or None if it is damaged or something else."""
+    try:
+        plan = dict(json.loads(path.read_bytes()))
+    except (OSError, TypeError, ValueError):
+        return None
+    plan.pop("sha256", None)
+    sound = plan.get("format") == _FORMAT and path.read_bytes() == _with_digest(plan)
+    return plan if sound else None
 
 
 def _save(path: Path, arrays: Mapping[str, Any]) -> None:

@@ -6,22 +6,14 @@ from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from thermo.arguments import whole_number
+from thermo.arguments import checked_seed, whole_number
 from thermo.errors import InvalidInputError
 from thermo.run.plan import Plan
+from thermo.sampling.registry import BatchKind, batch_kind
 
-__all__ = ["check_update", "check_workers", "checked_seed", "draws_between"]
-
-_LARGEST_SEED = 2**64 - 1
-
-
-def checked_seed(seed: int) -> int:
-    """Return the seed, 0 … 2⁶⁴ − 1, or say that this is accepted."""
-    number = whole_number(seed, "seed", 0)
-    if number > _LARGEST_SEED:
-        raise InvalidInputError(f"seed = {seed} was given; accepted: 0 … 2⁶⁴ − 1")
-    return number
+__all__ = ["check_update", "check_workers", "checked_seed", "draws_between", "kind_for_all_states"]
 
 
 def draws_between(sweeps: int | None, name: str, measure_every: int, draws: int) -> int | None:
@@ -60,3 +52,19 @@ def check_update(plan: Plan) -> None:
     plan.kind.make(
         plan.model, plan.update, np.array([*representative.values()]), np.random.SeedSequence(0)
     )
+
+
+def kind_for_all_states(model: Any, update: str, beta: NDArray[np.float64]) -> BatchKind:
+    """Return what carries out the update, if it reaches all states at these β.
+
+    Methods that add up the weights of all states need that: ``"kawasaki"`` keeps the magnetisation,
+    and clusters refuse a field, or frustration at a sign of β.
+    """
+    kind = batch_kind(model, update)
+    if update == "kawasaki":
+        raise InvalidInputError(
+            "update = 'kawasaki' was given, which keeps the magnetisation of each configuration; "
+            "accepted: an update that reaches all states, for the sum over all of them is known"
+        )
+    kind.make(model, update, beta, np.random.SeedSequence(0))
+    return kind

@@ -47,13 +47,18 @@ class Chunk:
 
 
 def run_chunk(
-    plan: Plan, index: int, begin: int, state: dict[str, np.ndarray] | None, end: int
+    plan: Plan,
+    index: int,
+    begin: int,
+    state: dict[str, np.ndarray] | None,
+    end: int,
+    given: np.ndarray | None = None,
 ) -> Chunk:
     """Take batch `index` from `begin` sweeps, where it was in `state`, to `end` sweeps.
 
     The bits do not depend on how the way is cut into chunks, nor on who runs them.
     """
-    return LiveBatch(plan, index, begin, state).advance(end)
+    return LiveBatch(plan, index, begin, state, given=given).advance(end)
 
 
 class LiveBatch:
@@ -70,6 +75,8 @@ class LiveBatch:
         Of a chunk that ended there; None at the very beginning.
     threads : int
         For batches that several threads can share; the bits do not depend on it.
+    given : ndarray or None, shape (chains, n[, d])
+        `Plan.given_to` the batch, needed where there is no state.
     """
 
     def __init__(
@@ -79,6 +86,7 @@ class LiveBatch:
         begin: int = 0,
         state: dict[str, np.ndarray] | None = None,
         threads: int = 1,
+        given: np.ndarray | None = None,
     ) -> None:
         self.plan = plan
         self.position = begin
@@ -90,7 +98,7 @@ class LiveBatch:
             shape = (plan.structure_factor_blocks, *half_spectrum(plan.model.lattice))
             self._structure_factor = np.zeros((plan.members(index)[0].size, *shape))
         if state is None:
-            plan.start(self.batch, index)
+            plan.start(self.batch, index, given)
         else:
             own = dict(state)
             if self._structure_factor is not None:

@@ -6,16 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from thermo.arguments import whole_number
+from thermo.arguments import checked_seed, finite_number, whole_number
 from thermo.canonical import canonical
+from thermo.errors import InvalidInputError
 from thermo.estimate.autocorrelation import MeanWithError, mean_with_error
 from thermo.levels import EnergyLevels
 from thermo.models.difference import DifferenceModel
+from thermo.run.memory import check_memory_of
+from thermo.run.progress_bar import progress_bar
 from thermo.sampling.demon import DemonChains
+from thermo.sampling.discrete_rules import largest_change
 from thermo.thermometry import matching_beta
 
 __all__ = ["DemonReading", "demon_levels", "demon_thermometer"]
 
+_LOOKS = 100  # sweeps of the burn-in between two looks at progress and Ctrl-C
+_COPIES = 3  # of the spins: as states, and twice as public spins where their energy is found
 _FINE = 4096  # levels that stand for a purse of any content
 
 
@@ -54,6 +60,7 @@ def demon_thermometer(
     replicas: int = 8,
     demon_maximum: float | None = None,
     seed: int = 0,
+    progress: bool = False,
 ) -> DemonReading:
     r"""Measure β(E) = dS/dE, of either sign, on a lattice at constant energy.
 
@@ -77,8 +84,11 @@ def demon_thermometer(
         Independent lattices, each with a demon.
     demon_maximum : float, optional
         E_max; default: twice the largest change of energy by one spin, which is also half of it the
-        least accepted.
+        least accepted. At most the whole spread of the lattice's energies, or the default.
     seed : int
+        0 … 2⁶⁴ − 1.
+    progress : bool
+        Show a progress bar.
 
     Returns
     -------
@@ -109,14 +119,27 @@ def demon_thermometer(
     >>> round(cold.beta, 1), round(hot.beta, 1)
     (0.4, -0.4)
     """
-    whole_number(sweeps, "sweeps", 2)
-    whole_number(burn_in, "burn_in", 0)
+    sweeps = whole_number(sweeps, "sweeps", 2)
+    burn_in = whole_number(burn_in, "burn_in", 0)
+    replicas = whole_number(replicas, "replicas", 1)
+    seed = checked_seed(seed)
+    if isinstance(model, DifferenceModel):  # otherwise the chains say what is accepted
+        _check_purse(model, demon_maximum)
+        # Spins, and as float64 the energies of the bonds while they are added up.
+        spins = _COPIES * model.lattice.n_sites + 9 * model.lattice.n_edges
+        check_memory_of(replicas, spins + 2 * 8 * sweeps, "replicas")
     chains = DemonChains(
         model, energy, replicas, demon_maximum=demon_maximum, seed=np.random.SeedSequence(seed)
     )
-    if burn_in:
-        chains.sweep(burn_in)
-    demon = mean_with_error(np.stack([chains.sweep(1) for _ in range(sweeps)], axis=-1))
+    with progress_bar(progress, burn_in + sweeps, unit="sweep", what="exchanging") as bar:
+        for begin in range(0, burn_in, _LOOKS):
+            bar.update(part := min(_LOOKS, burn_in - begin))
+            chains.sweep(part)
+        means = np.empty((replicas, sweeps))
+        for k in range(sweeps):
+            means[:, k] = chains.sweep(1)
+            bar.update()
+    demon = mean_with_error(means)
     levels = demon_levels(chains.demon_maximum, chains.spacing)
     beta = float(matching_beta(levels, demon.mean))
     # dU/dβ = −Var(E_d), that of the demon's levels at this β.
@@ -130,6 +153,23 @@ def demon_thermometer(
         demon_energy=demon,
         demon_maximum=chains.demon_maximum,
     )
+
+
+def _check_purse(model: DifferenceModel, demon_maximum: float | None) -> None:
+    """Refuse a model without energies to exchange, and a purse larger than all of them."""
+    least = largest_change(model)
+    if least == 0.0:
+        raise InvalidInputError(
+            f"model = {model!r} was given, all of whose states have the same energy; accepted: one "
+            "with a coupling or a field, for a demon to exchange energy with"
+        )
+    low, high = model.energy_bounds
+    most = max(2.0 * least, high - low)
+    if demon_maximum is not None and finite_number(demon_maximum, "demon_maximum") > most:
+        raise InvalidInputError(
+            f"demon_maximum = {demon_maximum:g} was given; accepted: at most {most:g}, for a purse "
+            "larger than the energies of the lattice never fills"
+        )
 
 
 def demon_levels(demon_maximum: float, spacing: float | None) -> EnergyLevels:

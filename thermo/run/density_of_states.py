@@ -68,8 +68,8 @@ def density_of_states(model: Any, method: str = "exact", **options: Any) -> Ener
     """
     if method == "exact":
         _check_options(exact_levels, method, options)
-        return exact_levels(model)
-    if method not in _SAMPLED:
+        return exact_levels(model, **options)
+    if not isinstance(method, str) or method not in _SAMPLED:
         names = ["exact", *_SAMPLED]
         near = get_close_matches(str(method), names, n=1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""

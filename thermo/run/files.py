@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ import numpy as np
 from thermo.errors import InvalidInputError, RunFileError
 from thermo.models.description import from_description
 from thermo.run.atomic_write import replacement
+from thermo.run.paths import checked_path
 from thermo.run.result import Run
 from thermo.run.tempering_run import TemperingRun
 from thermo.run.versions import versions
@@ -36,7 +36,7 @@ _SPIN_AXES = ("beta", "chain", "site", "component")
 
 def save_run(run: Run, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
     """Write a run to a netCDF file; see `Run.save`."""
-    target = Path(path)
+    target = checked_path(path, "path")
     if not target.parent.is_dir():
         raise InvalidInputError(
             f"path = {str(target)!r} was given, whose directory does not exist; accepted: a file "
@@ -94,6 +94,8 @@ def load_run(path: str | os.PathLike[str]) -> Run:
 
     Raises
     ------
+    InvalidInputError
+        `path` is no path.
     RunFileError
         No such file; a damaged one; one of another program; one of a later version.
 
@@ -111,7 +113,7 @@ def load_run(path: str | os.PathLike[str]) -> Run:
     """
     import xarray
 
-    source = Path(path)
+    source = checked_path(path, "path")
     if not source.is_file():
         raise RunFileError(f"{source} does not exist; accepted: a file written by Run.save")
     try:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from thermo.arguments import whole_number
+from thermo.arguments import checked_seed, finite_number, whole_number
 from thermo.errors import EquilibrationWarning, InvalidInputError, NotConvergedError
 from thermo.estimate.sampled_density import SampledDensity, normalized_levels
 from thermo.estimate.transition_matrix import log_density_from_transitions
@@ -20,6 +20,7 @@ from thermo.run.workers import available_cores
 from thermo.sampling.energy_grid import EnergyGrid, energy_grid
 from thermo.sampling.energy_walk import EnergyWalk
 from thermo.sampling.multicanonical import Multicanonical
+from thermo.sampling.registry import accepted_updates
 from thermo.sampling.wang_landau import WangLandau
 
 __all__ = ["MulticanonicalDensity", "log_total_states", "multicanonical", "wang_landau"]
@@ -75,6 +76,7 @@ def wang_landau(
     walkers : int
         Independent walkers, at least 2: their spread is the error.
     seed : int
+        0 … 2⁶⁴ − 1.
     bin_width : float, optional
         In the unit of energy; needed where energies are continuous or have no common spacing.
         Levels are then bins, with their centres as energies. Default: every energy is a level of
@@ -120,8 +122,9 @@ def wang_landau(
     >>> bool(np.abs(density.levels.log_degeneracy - exact.log_degeneracy).max() < 0.2)
     True
     """
-    sweeps, walkers, threads = _checked(sweeps, walkers, threads)
-    walk = WangLandau(model, walkers, _seed_sequence(seed), bin_width, threads)
+    sweeps, walkers, seed, threads = _checked(model, sweeps, walkers, seed, threads)
+    _check_bins(model, bin_width)
+    walk = WangLandau(model, walkers, np.random.SeedSequence(seed), bin_width, threads)
     with progress_bar(progress, sweeps, unit="sweep", what="walking") as bar:
         for part in _steps(walk, sweeps):
             walk.sweep(part)
@@ -211,14 +214,16 @@ def multicanonical(
     >>> bool(np.abs(z).max() < 6), bool(density.stderr.max() < 0.05)
     (True, True)
     """
-    sweeps, walkers, threads = _checked(sweeps, walkers, threads)
-    prepare_seed, walk_seed = _seed_sequence(seed).spawn(2)
+    sweeps, walkers, seed, threads = _checked(model, sweeps, walkers, seed, threads)
+    prepare_seed, walk_seed = np.random.SeedSequence(seed).spawn(2)
     grid = energy_grid(model, bin_width)
+    _check_bins(model, bin_width)
+    if levels is None:
+        with progress_bar(progress, None, unit="sweep", what="preparing") as bar:
+            log_density, spins = _prepared(model, sweeps, walkers, prepare_seed, bin_width, bar)
+    else:
+        log_density, spins = _on_grid(levels, grid), None
     with progress_bar(progress, sweeps, unit="sweep", what="walking") as bar:
-        if levels is None:
-            log_density, spins = _prepared(model, sweeps, walkers, prepare_seed, bin_width)
-        else:
-            log_density, spins = _on_grid(levels, grid), None
         walk = Multicanonical(model, walkers, walk_seed, log_density, bin_width, threads)
         if spins is not None:
             walk.spins = spins
@@ -254,7 +259,12 @@ def log_total_states(model: Any) -> float:
 
 
 def _prepared(
-    model: Any, sweeps: int, walkers: int, seed: np.random.SeedSequence, bin_width: float | None
+    model: Any,
+    sweeps: int,
+    walkers: int,
+    seed: np.random.SeedSequence,
+    bin_width: float | None,
+    bar: Any,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights by one Wang–Landau walker, and configurations it passed, spread over the energies."""
     walk = WangLandau(model, 1, seed, bin_width)
@@ -267,10 +277,12 @@ def _prepared(
                 f"{walk.log_factor[0]:.2g}; give more sweeps, or levels of a longer wang_landau"
             )
         walk.sweep(step)
+        bar.update(step)
         done += step
-    spins = []
+    spins, part = [], -(-done // walkers)
     for _ in range(walkers):  # as long again: ln g settles, and the walk passes everywhere
-        walk.sweep(-(-done // walkers))
+        walk.sweep(part)
+        bar.update(part)
         spins.append(walk.spins[0])
     return walk.log_density[0], np.array(spins)
 
@@ -323,16 +335,29 @@ def _log(counts: np.ndarray) -> np.ndarray:
         return np.log(counts)
 
 
-def _checked(sweeps: int, walkers: int, threads: int | None) -> tuple[int, int, int]:
+def _checked(
+    model: Any, sweeps: int, walkers: int, seed: int, threads: int | None
+) -> tuple[int, int, int, int]:
+    accepted_updates(model)  # refuses what is no spin model
     return (
         whole_number(sweeps, "sweeps", 1),
         whole_number(walkers, "walkers", 2, ", for their spread is the error"),
+        checked_seed(seed),
         available_cores() if threads is None else whole_number(threads, "threads", 1),
     )
 
 
-def _seed_sequence(seed: int) -> np.random.SeedSequence:
-    return np.random.SeedSequence(whole_number(seed, "seed", 0))
+def _check_bins(model: Any, bin_width: float | None) -> None:
+    """Refuse bins so wide that all energies may lie in one, and nothing can be learnt of them."""
+    if bin_width is None:
+        return
+    width = finite_number(bin_width, "bin_width", positive=True)
+    low, high = model.energy_bounds
+    if width > 0.5 * (high - low):
+        raise InvalidInputError(
+            f"bin_width = {width:g} was given, but the energies lie between {low:g} and "
+            f"{high:g}; accepted: a width much smaller than that range"
+        )
 
 
 def _steps(walk: EnergyWalk, number: int, every: int = 1) -> Iterator[int]:

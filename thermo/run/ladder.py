@@ -10,7 +10,7 @@ from scipy.special import erfinv
 from thermo.arguments import whole_number
 from thermo.canonical import canonical
 from thermo.errors import InvalidInputError
-from thermo.levels import EnergyLevels
+from thermo.levels import EnergyLevels, require_levels
 from thermo.run.result import Run
 from thermo.temperature import as_beta
 
@@ -18,6 +18,7 @@ __all__ = ["checked_ladder", "suggest_ladder", "swap_acceptance"]
 
 Array = NDArray[np.float64]
 
+_MOST_RUNGS = 512  # that one batch of a tempering run can hold
 _GRID = 257  # β at which levels are looked at
 _LEAST_REJECTION = 1e-6  # per step of a pilot; less than nothing may be seen by chance
 
@@ -66,7 +67,7 @@ def swap_acceptance(levels: EnergyLevels, beta: ArrayLike) -> Array:
     Raises
     ------
     InvalidInputError
-        Not a ladder.
+        Not a ladder, or not levels.
 
     References
     ----------
@@ -77,6 +78,7 @@ def swap_acceptance(levels: EnergyLevels, beta: ArrayLike) -> Array:
     >>> swap_acceptance(EnergyLevels([0.0, 1.0]), [-np.inf, 0.0, np.inf])
     array([0.5, 0.5])
     """
+    require_levels(levels)
     betas = checked_ladder(beta)
     levels = levels.merged()
     accepted = np.empty(betas.size - 1)
@@ -107,7 +109,7 @@ def suggest_ladder(
         Exact (or estimated) levels, or a short run of `simulate` or `parallel_tempering` at β that
         cover the range and overlap somewhat from each to the next.
     number : int
-        Rungs, at least 2.
+        Rungs, 2 … 512.
     beta_range : pair of float, optional
         First and last rung, finite, of any signs and in any order; default: those of the run.
 
@@ -118,8 +120,8 @@ def suggest_ladder(
     Raises
     ------
     InvalidInputError
-        A range that is not two different finite numbers or goes beyond the run; a run at one β
-        only, or whose energies at two neighbouring β do not overlap.
+        Another pilot; too many rungs; a range that is not two different finite numbers or goes
+        beyond the run; a run at one β only, or whose energies at two neighbouring β do not overlap.
 
     Notes
     -----
@@ -140,14 +142,22 @@ def suggest_ladder(
     (array([-3.   , -0.689, -0.202,  0.202,  0.689,  3.   ]), array([0.8, 0.8, 0.8, 0.8, 0.8]))
     """
     number = whole_number(number, "number", 2)
+    if number > _MOST_RUNGS:
+        raise InvalidInputError(f"number = {number} was given; accepted: 2 … {_MOST_RUNGS} rungs")
     if isinstance(pilot, EnergyLevels):
         first, last = _checked_range(beta_range)
         beta = np.linspace(first, last, _GRID)
         rejected = 1.0 - swap_acceptance(pilot, beta)
         length = _cumulative_length(rejected)
         return np.interp(np.linspace(0.0, length[-1], number), length, beta)
+    if not isinstance(pilot, Run):
+        raise InvalidInputError(
+            f"pilot = {pilot!r} was given; accepted: EnergyLevels, or a Run of thermo.simulate or "
+            "parallel_tempering"
+        )
     beta, rejected = _seen_by_a_run(pilot)
-    first, last = _checked_range(beta_range or (beta[0], beta[-1]), beta[0], beta[-1])
+    ends = (beta[0], beta[-1])
+    first, last = _checked_range(ends if beta_range is None else beta_range, *ends)
     length_at = PchipInterpolator(beta, _cumulative_length(rejected))
     grid = np.linspace(first, last, _GRID * len(beta))
     length = np.abs(length_at(grid) - length_at(first))

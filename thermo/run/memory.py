@@ -6,25 +6,51 @@ import math
 
 from thermo.errors import InvalidInputError
 from thermo.memory import available_bytes, in_binary_units
+from thermo.models.spin_model import SpinModel
 from thermo.run.plan import Plan
 from thermo.run.structure_factor import half_spectrum
 
-__all__ = ["bytes_needed", "check_memory"]
+__all__ = ["bytes_needed", "bytes_of_spins", "check_memory", "check_memory_of"]
 
 _SERIES = 5  # energy and at most four observables
 _COPIES = 3  # of the spins: in the batch, in the state to go on from, in the result
 _SHARE = 0.8  # of the available memory, for the estimates need some too
 
 
+def bytes_of_spins(model: SpinModel) -> int:
+    """Return the size of one configuration: a byte per spin, or its components as float64."""
+    return model.lattice.n_sites * (8 * getattr(model, "components", 0) or 1)
+
+
+def check_memory_of(number: int, bytes_each: int, what: str) -> None:
+    """Refuse so many of something in memory if fewer of them would fit.
+
+    Raises
+    ------
+    InvalidInputError
+        Saying how much is needed and how many would fit.
+    """
+    available = available_bytes()
+    if available is None or number * bytes_each <= _SHARE * available:
+        return
+    fits = int(_SHARE * available / bytes_each)
+    raise InvalidInputError(
+        f"{number} {what} would need {in_binary_units(number * bytes_each)} of memory and "
+        f"{in_binary_units(available)} are free; accepted, for it would fit: "
+        f"{f'at most {fits} {what}' if fits >= 2 else 'a smaller lattice or fewer β'}"
+    )
+
+
 def bytes_needed(plan: Plan) -> dict[str, int]:
     """Return an estimate, on the safe side, of what a run will hold in memory, by purpose."""
-    components = getattr(plan.model, "components", None)
-    configurations = (
-        plan.chains * plan.model.lattice.n_sites * (8 * components if components else 1)
-    )
+    configurations = plan.chains * bytes_of_spins(plan.model)
+    given = 0
+    if plan.given is not None:  # one configuration for all chains is held once
+        axes = zip(plan.given.shape, plan.given.strides, strict=True)
+        given = plan.given.itemsize * math.prod(length for length, stride in axes if stride)
     needed = {
         "series": 8 * _SERIES * plan.chains * plan.draws,
-        "spins": _COPIES * configurations,
+        "spins": _COPIES * configurations + given,
         "snapshots": plan.snapshots * configurations,
     }
     if plan.structure_factors:

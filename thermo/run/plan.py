@@ -103,12 +103,16 @@ class Plan:
         seed = np.random.SeedSequence(self.seed, spawn_key=(index,))
         return self.kind.make(self.model, self.update, self.beta[self.members(index)[0]], seed)
 
-    def start(self, batch: Batch, index: int) -> None:
+    def given_to(self, index: int) -> np.ndarray | None:
+        """Return the given starts of a batch, shape (chains, n[, d]); None if there are none."""
+        return None if self.given is None else self.given[self.members(index)]
+
+    def start(self, batch: Batch, index: int, given: np.ndarray | None) -> None:
         """Put the chains of a batch, begun at random, where they should begin."""
-        of_beta, replica = self.members(index)
-        if self.given is not None:
-            batch.spins = self.given[of_beta, replica]
+        if given is not None:
+            batch.spins = given
             return
+        of_beta, replica = self.members(index)
         ordered = self.ordered[of_beta]
         if ordered.any():
             spins = batch.spins
@@ -141,5 +145,15 @@ class Plan:
 def _named(value: Any) -> Any:
     if not isinstance(value, np.ndarray):
         return value.item() if isinstance(value, np.generic) else value
-    digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()[:16]
-    return f"{value.dtype} {value.shape} {digest}"
+    digest = hashlib.sha256()
+    _add(digest, value)
+    return f"{value.dtype} {value.shape} {digest.hexdigest()[:16]}"
+
+
+def _add(digest: Any, value: np.ndarray) -> None:
+    """Add the elements in their order, of a broadcast array piece by piece, never as a whole."""
+    if value.ndim > 1 and 0 in value.strides:
+        for part in value:
+            _add(digest, part)
+    else:
+        digest.update(np.ascontiguousarray(value))

@@ -7,7 +7,7 @@ from typing import Any
 __all__ = ["progress_bar"]
 
 
-def progress_bar(shown: bool, total: int, *, unit: str, what: str, done: int = 0) -> Any:
+def progress_bar(shown: bool, total: int | None, *, unit: str, what: str, done: int = 0) -> Any:
     """Return a `tqdm.tqdm`, a context manager to ``update``; it leaves nothing behind.
 
     Parameters
@@ -15,7 +15,7 @@ def progress_bar(shown: bool, total: int, *, unit: str, what: str, done: int = 0
     shown : bool
         Otherwise it does nothing.
     total, done : int
-        Units of work, all and those done before.
+        Units of work, all (None where nobody knows) and those done before.
     unit, what : str
         What is counted, and what is being done.
     """

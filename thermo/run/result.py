@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ from thermo.run.structure_factor import (
 
 if TYPE_CHECKING:
     import xarray
+
+    from thermo.estimate.reweighting import MultiHistogram
 
 __all__ = ["Run"]
 
@@ -71,7 +73,9 @@ class Run:
 
     def __repr__(self) -> str:
         betas, replicas, draws = self.energy_series.shape
-        return f"Run({self.model!r}, {betas} β, {replicas} replicas, {draws} draws)"
+        return (
+            f"{type(self).__name__}({self.model!r}, {betas} β, {replicas} replicas, {draws} draws)"
+        )
 
     @property
     def energy_series(self) -> np.ndarray:
@@ -183,6 +187,49 @@ class Run:
         """
         return correlation_length(self._blocks, self.model.lattice, staggered)
 
+    def density_of_states(self, bin_width: float | None = None) -> MultiHistogram:
+        r"""Join the energies of all β into one density of states, by multi-histogram reweighting.
+
+        The same analysis as `thermo.run.reweighting.reweighting`, of a run that exists.
+
+        Parameters
+        ----------
+        bin_width : float, optional
+            In the unit of energy; needed where energies are continuous or have no common spacing:
+            choose it small against 1/\|β\|.
+
+        Returns
+        -------
+        MultiHistogram
+            ``.levels`` normalised to qⁿ states (of XY and Heisenberg models to 1), ``.stderr`` of
+            ln g jackknifed over the replicas, and ``.curve`` with errors at any β in between.
+
+        Raises
+        ------
+        InvalidInputError
+            β that do not reach 0 from both sides, runs that do not overlap, an update that
+            conserves the magnetisation, or energies that need a `bin_width`.
+        """
+        from thermo.estimate.reweighting import multi_histogram
+        from thermo.run.flat_histogram import log_total_states
+        from thermo.run.reweighting import run_energy_counts
+        from thermo.sampling.energy_grid import energy_grid
+
+        if self.settings.get("update") in _CONSERVING:
+            raise InvalidInputError(
+                f"this run's update {self.settings['update']!r} conserves the magnetisation, and "
+                "its chains see a part of the states only; accepted: a run with another update"
+            )
+        grid = energy_grid(self.model, bin_width)
+        result = multi_histogram(
+            grid.energies,
+            run_energy_counts(self, grid),
+            self.beta,
+            log_states=log_total_states(self.model),
+            ess=self.energy.ess,
+        )
+        return replace(result, settings={"method": "reweighting", **self.settings})
+
     def to_xarray(self) -> xarray.Dataset:
         """Return the series as a dataset with dimensions (beta, chain, draw).
 
@@ -216,7 +263,7 @@ class Run:
         Raises
         ------
         InvalidInputError
-            The file exists already, or its directory does not.
+            The file exists already, its directory does not, or `path` is no path.
         """
         from thermo.run.files import save_run
 

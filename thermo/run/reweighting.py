@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from reprlib import repr as short
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from thermo.arguments import whole_number
+from thermo.arguments import checked_seed, whole_number
 from thermo.errors import InvalidInputError, NotConvergedError, SpinlogitWarning
 from thermo.estimate.reweighting import MultiHistogram, energy_counts, multi_histogram
+from thermo.run.checks import check_workers, kind_for_all_states
 from thermo.run.flat_histogram import log_total_states
 from thermo.run.result import Run
 from thermo.run.simulate import simulate
 from thermo.sampling.energy_grid import EnergyGrid, energy_grid
+from thermo.temperature import as_beta
 
 __all__ = ["reweighting", "run_energy_counts"]
 
+_MEASURE_EVERY = 5
 _PILOT_SWEEPS = 50
 _PILOT_REPLICAS = 16
 _FROZEN = 0.5  # share of draws in the last level at which a ladder of β ends
@@ -33,7 +37,7 @@ def reweighting(
     burn_in: int | None = None,
     replicas: int = 16,
     update: str = "metropolis",
-    measure_every: int = 5,
+    measure_every: int | None = None,
     bin_width: float | None = None,
     seed: int = 0,
     threads: int | None = None,
@@ -57,12 +61,17 @@ def reweighting(
         Sweeps before; default: a tenth of `sweeps`.
     replicas : int
         Chains per β, over which errors are jackknifed; at least 2.
-    update, measure_every, threads, progress
+    update : str
+        As of `simulate`, but not ``"kawasaki"``, which does not reach all states.
+    measure_every : int, optional
+        Sweeps between measurements; default: 5, or `sweeps` if that is less.
+    threads, progress
         As of `simulate`.
     bin_width : float, optional
         In the unit of energy; needed where energies are continuous or have no common spacing.
         Levels are then bins, with their centres as energies: choose it small against 1/\|β\|.
     seed : int
+        0 … 2⁶⁴ − 1.
 
     Returns
     -------
@@ -73,8 +82,8 @@ def reweighting(
     Raises
     ------
     InvalidInputError
-        Continuous spins without β or without `bin_width`; runs that do not overlap; an argument
-        that `simulate` does not accept.
+        Before any work: continuous spins without β or without `bin_width`; β on one side of 0;
+        an argument that `simulate` does not accept. After it: runs that do not overlap.
 
     Warns
     -----
@@ -100,21 +109,32 @@ def reweighting(
     >>> bool(np.abs(density.levels.log_degeneracy - exact.log_degeneracy).max() < 0.1)
     True
     """
+    betas = None if beta is None else _checked_span(beta)
+    kind_for_all_states(model, update, np.array([-1.0, 1.0]) if betas is None else betas)
     grid = energy_grid(model, bin_width)
     sweeps = whole_number(sweeps, "sweeps", 1)
-    options: dict[str, Any] = {"update": update, "seed": seed, "threads": threads}
-    if beta is None:
+    if measure_every is None:
+        measure_every = min(_MEASURE_EVERY, sweeps)
+    if whole_number(measure_every, "measure_every", 1) > sweeps:
+        raise InvalidInputError(
+            f"measure_every = {measure_every} was given; accepted: 1 … sweeps = {sweeps}"
+        )
+    burn_in = max(1, sweeps // 10) if burn_in is None else whole_number(burn_in, "burn_in", 0)
+    replicas = whole_number(replicas, "replicas", 2, ", for errors are jackknifed over them")
+    check_workers(threads, None, None)
+    options: dict[str, Any] = {"update": update, "seed": checked_seed(seed), "threads": threads}
+    if betas is None:
         if not hasattr(model, "n_states"):
             raise InvalidInputError(
                 f"{model!r} was given without β, but its energies come ever closer to their bounds "
                 "and no ladder ends there; accepted: beta, a list on both sides of 0"
             )
-        beta = _ladder(model, grid, options)
+        betas = _ladder(model, grid, options)
     run = simulate(
         model,
-        beta,
+        betas,
         sweeps,
-        burn_in=max(1, sweeps // 10) if burn_in is None else burn_in,
+        burn_in=burn_in,
         replicas=replicas,
         measure_every=measure_every,
         progress=progress,
@@ -145,6 +165,18 @@ def run_energy_counts(run: Run, grid: EnergyGrid) -> np.ndarray:
         For `multi_histogram`.
     """
     return energy_counts(grid.energies[grid.bin_of(run.energy_series)], grid.energies)
+
+
+def _checked_span(beta: ArrayLike) -> np.ndarray:
+    """Return β as an array, if its finite ones lie on both sides of 0, or at 0."""
+    betas = np.atleast_1d(as_beta(beta))
+    finite = betas[np.isfinite(betas)]
+    if betas.ndim != 1 or not (finite <= 0.0).any() or not (finite >= 0.0).any():
+        raise InvalidInputError(
+            f"beta = {short(betas.tolist())} was given; accepted: a list of β on both sides of 0, "
+            "or with 0, where the total number of states can be seen"
+        )
+    return betas
 
 
 def _ladder(model: Any, grid: EnergyGrid, options: dict[str, Any]) -> np.ndarray:

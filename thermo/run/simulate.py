@@ -9,12 +9,11 @@ from concurrent.futures import Executor
 import numpy as np
 from numpy.typing import ArrayLike
 
-from thermo.arguments import whole_number
+from thermo.arguments import checked_seed, whole_number
 from thermo.errors import InvalidInputError
 from thermo.models.spin_model import SpinModel
 from thermo.run.chains import Progress, run_chains
-from thermo.run.checkpoint import Checkpoint
-from thermo.run.checks import check_update, check_workers, checked_seed, draws_between
+from thermo.run.checks import check_update, check_workers, draws_between
 from thermo.run.equilibration import warn_if_not_equilibrated
 from thermo.run.memory import check_memory
 from thermo.run.plan import Plan
@@ -99,7 +98,8 @@ def simulate(
     checkpoint : path-like, optional
         A directory, new or of this very run, that is kept up to date while the run goes on. Called
         again with the same arguments after an interruption of any kind, `simulate` goes on from
-        there to the same bits; a finished run is read from it.
+        there to the same bits; a finished run is read from it. One process at a time: it locks the
+        directory (where the system has ``flock``) until it ends, killed or not.
     snapshots_every, structure_factor_every : int, optional
         Sweeps between configurations that are kept, and between measurements of the structure
         factor (periodic lattices with one site per cell); multiples of `measure_every`.
@@ -118,7 +118,8 @@ def simulate(
         Any argument outside what is said above, or a run that does not fit into memory; before any
         work is done.
     CheckpointError
-        The directory holds another run or something else.
+        The directory holds another run or something else, is in use by another process, or cannot
+        be written to.
 
     Warns
     -----
@@ -127,7 +128,7 @@ def simulate(
     CheckpointWarning
         A damaged file in the checkpoint: what came before it is used.
     WorkerWarning
-        The executor's workers died; the rest was done in this process.
+        The executor's workers died or were lost; the rest was done in this process.
 
     Notes
     -----
@@ -202,7 +203,7 @@ def simulate(
         executor=executor,
         progress=progress,
         callback=callback,
-        checkpoint=None if checkpoint is None else Checkpoint(checkpoint, plan),
+        checkpoint=checkpoint,
     )
     warn_if_not_equilibrated(betas, outcome.series["energy"])
     if np.any(model.fields):  # without a field ordered chains may rightly keep opposite signs

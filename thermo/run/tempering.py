@@ -15,7 +15,6 @@ from thermo.arguments import whole_number
 from thermo.errors import InvalidInputError
 from thermo.models.spin_model import SpinModel
 from thermo.run.chains import Progress, run_chains
-from thermo.run.checkpoint import Checkpoint
 from thermo.run.checks import check_update, check_workers, checked_seed
 from thermo.run.equilibration import warn_if_not_equilibrated
 from thermo.run.ladder import checked_ladder
@@ -86,7 +85,8 @@ def parallel_tempering(
         Any argument outside what is said above, or a run that does not fit into memory; before any
         work is done.
     CheckpointError
-        The directory holds another run or something else.
+        The directory holds another run or something else, is in use by another process, or cannot
+        be written to.
 
     Warns
     -----
@@ -163,9 +163,11 @@ def parallel_tempering(
         executor=executor,
         progress=progress,
         callback=callback,
-        checkpoint=None if checkpoint is None else Checkpoint(checkpoint, plan),
+        checkpoint=checkpoint,
     )
     warn_if_not_equilibrated(betas, outcome.series["energy"])
+    if np.any(model.fields):  # without a field ordered chains may rightly keep opposite signs
+        warn_if_not_equilibrated(betas, outcome.series["magnetization"], "magnetisations")
     return TemperingRun(
         model=model,
         beta=betas,

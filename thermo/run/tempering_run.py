@@ -16,7 +16,7 @@ from thermo.sampling.tempering_batch import swap_probability
 __all__ = ["TemperingRun"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TemperingRun(Run):
     """A finished `parallel_tempering`: a `Run` at every rung, and how well the ladder worked.
 

@@ -7,9 +7,9 @@ import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from thermo.arguments import whole_number
+from thermo.arguments import checked_seed
 from thermo.errors import EquilibrationWarning
-from thermo.lattice import chain, square
+from thermo.lattice import chain, cubic, honeycomb, square
 from thermo.models import XY, Clock, Heisenberg, Ising, Potts, spin_glass
 from thermo.models.spin_model import SpinModel
 from thermo.run.annealing import population_annealing
@@ -17,7 +17,7 @@ from thermo.run.demon import demon_thermometer
 from thermo.run.density_of_states import density_of_states
 from thermo.run.simulate import simulate
 from thermo.run.tempering import parallel_tempering
-from thermo.sampling.registry import CLUSTER_UPDATES, accepted_updates
+from thermo.sampling.registry import CLUSTER_UPDATES, SPIN_UPDATES, accepted_updates
 
 __all__ = ["warmup"]
 
@@ -31,7 +31,7 @@ def warmup(*, seed: int = 0, progress: bool = False) -> dict[str, float]:
     Parameters
     ----------
     seed : int
-        At least 0; no number that matters depends on it.
+        0 … 2⁶⁴ − 1; no number that matters depends on it.
     progress : bool
         Show a progress bar.
 
@@ -43,7 +43,7 @@ def warmup(*, seed: int = 0, progress: bool = False) -> dict[str, float]:
     Raises
     ------
     InvalidInputError
-        A seed that is not a whole number of at least 0.
+        A seed out of range.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def warmup(*, seed: int = 0, progress: bool = False) -> dict[str, float]:
     """
     from tqdm.auto import tqdm
 
-    seed = whole_number(seed, "seed", 0)
+    seed = checked_seed(seed)
     seconds: dict[str, float] = {}
     work = list(_work(seed))
     with warnings.catch_warnings():
@@ -70,6 +70,9 @@ def _work(seed: int) -> Iterator[tuple[str, Callable[[], object]]]:
         ("Ising", Ising(lattice), 2),
         ("Ising, 256 replicas", Ising(lattice), 256),
         ("Ising in a field", Ising(lattice, field=0.1), 2),
+        ("Ising, 3 neighbours", Ising(honeycomb(3)), 2),
+        ("Ising, 6 neighbours", Ising(cubic(3)), 2),
+        ("Ising, 2 neighbours", Ising(chain(4)), 2),
         ("Ising on a large torus", Ising(square(256)), 2),
         ("±J glass", spin_glass(lattice, "bimodal", seed=seed), 2),
         ("Gaussian glass", spin_glass(lattice, "gaussian", seed=seed), 2),
@@ -81,6 +84,8 @@ def _work(seed: int) -> Iterator[tuple[str, Callable[[], object]]]:
         for update in accepted_updates(model):
             if update in CLUSTER_UPDATES and ("glass" in name or "field" in name):
                 continue  # clusters refuse these
+            if "neighbours" in name and update not in SPIN_UPDATES:
+                continue  # only the lanes care how many neighbours there are
             yield f"{name}: {update}", partial(_run, model, update, replicas, seed)
     ising = Ising(lattice)
     yield (
