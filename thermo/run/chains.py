@@ -30,7 +30,9 @@ from thermo.run.workers import available_cores
 __all__ = ["Outcome", "Progress", "run_chains"]
 
 _SECONDS = 1.0  # a chunk should take about so long
-_FIRST_FLIPS = 2**24  # attempted in the first one
+# … of which nothing is known at the first one: at most so many attempted flips, and so many sweeps,
+# each of which may be followed by a snapshot.
+_FIRST_FLIPS, _FIRST_SWEEPS = 2**24, 1000
 
 State = dict[str, np.ndarray]
 
@@ -272,7 +274,8 @@ def _drive(
 ) -> None:
     """Run `waiting` batches to their ends, `record` their chunks, keep `waiting` up to date."""
     flips_per_sweep = plan.model.lattice.n_sites * min(plan.kind.chains, plan.chains)
-    length = dict.fromkeys(waiting, max(1, _FIRST_FLIPS // flips_per_sweep))
+    first = min(_FIRST_SWEEPS, max(1, _FIRST_FLIPS // flips_per_sweep))
+    length = dict.fromkeys(waiting, first)
     running: dict[Future[Chunk], int] = {}
 
     def submit(index: int) -> None:
