@@ -18,9 +18,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 from measure import machine, median_speed, print_table, write_record
+from naive import naive_sweeps
 
 from thermo import simulate
 from thermo.exact.density_of_states import ising_torus_counts
@@ -44,25 +44,6 @@ start = time.perf_counter()
 simulate(Ising(square(4)), [0.2], 1, burn_in=0, replicas=2)
 print(time.perf_counter() - start)
 """
-
-
-@numba.njit
-def naive_sweeps(spins: np.ndarray, beta: float, sweeps: int) -> None:
-    """Metropolis as in a textbook: one replica, a float uniform per flip that may be refused."""
-    length = spins.shape[0]
-    table = np.exp(-2.0 * beta * np.arange(-4, 5))
-    for _ in range(sweeps):
-        for x in range(length):
-            for y in range(length):
-                around = (
-                    spins[(x + 1) % length, y]
-                    + spins[x - 1, y]
-                    + spins[x, (y + 1) % length]
-                    + spins[x, y - 1]
-                )
-                ratio = table[spins[x, y] * around + 4]
-                if ratio >= 1.0 or np.random.random() < ratio:  # noqa: NPY002
-                    spins[x, y] = -spins[x, y]
 
 
 def naive_speed(repeats: int) -> dict[str, float]:

@@ -24,6 +24,7 @@ os.environ.setdefault("RAYON_NUM_THREADS", "1")  # one core for everybody
 import numba
 import numpy as np
 from measure import machine, median_speed, print_table, write_record
+from naive import naive_sweeps
 
 import thermo
 from thermo.estimate.autocorrelation import mean_with_error
@@ -47,25 +48,6 @@ class Peer:
     replicas: int
     run: Callable[[int, int], np.ndarray]  # sweeps, seed
     every: int = EVERY
-
-
-@numba.njit
-def naive_sweeps(spins: np.ndarray, beta: float, sweeps: int) -> None:
-    """Metropolis as in a textbook: one replica, a float uniform per flip that may be refused."""
-    length = spins.shape[0]
-    table = np.exp(-2.0 * beta * np.arange(-4, 5))
-    for _ in range(sweeps):
-        for x in range(length):
-            for y in range(length):
-                around = (
-                    spins[(x + 1) % length, y]
-                    + spins[x - 1, y]
-                    + spins[x, (y + 1) % length]
-                    + spins[x, y - 1]
-                )
-                ratio = table[spins[x, y] * around + 4]
-                if ratio >= 1.0 or np.random.random() < ratio:  # noqa: NPY002
-                    spins[x, y] = -spins[x, y]
 
 
 @numba.njit
