@@ -2,11 +2,11 @@
 
 Every program is measured in the same way: processor time per chain for sweeps with nothing else,
 and for sweeps after each of which energy and magnetisation are recorded; τ of both recorded series
-by the same estimator; time per independent sample = 2τ · time per sweep. Repeats of all programs
-take turns, and the median counts. Every mean energy is held against Kaufman's exact one: |z| > 4.4
-anywhere (false-alarm rate 1e-5 per row) ends with status 1. A sweep is one cluster (Wolff) or one
-decomposition of the lattice (Swendsen–Wang) for everybody. mcising is left out where it is not
-installed.
+by the same estimator; time per independent sample = 2τ · time per sweep, also in units of mcising's
+for the recorded energy. Repeats of all programs take turns, and the median counts. Every mean
+energy is held against Kaufman's exact one: |z| > 4.4 anywhere (false-alarm rate 1e-5 per row) ends
+with status 1. A sweep is one cluster (Wolff) or one decomposition of the lattice (Swendsen–Wang)
+for everybody. mcising is left out where it is not installed.
 
 Usage: ``python benchmarks/cluster_speed.py [--json FILE] [--repeats 7]``
 """
@@ -32,6 +32,7 @@ from measure import machine, print_table, write_record
 
 from thermo.estimate.autocorrelation import mean_with_error
 from thermo.exact.kaufman import square_torus
+from thermo.kernels.lanes import LANES
 from thermo.lattice import square
 from thermo.models import Ising
 from thermo.sampling.cluster_batch import ClusterBatch
@@ -52,6 +53,7 @@ COLUMNS = [
     "µs/sample E",
     "µs/sample |M|",
     "unrecorded E",
+    "of mcising's",
     "z",
 ]
 
@@ -61,6 +63,7 @@ class Program:
     """One way to run an update; times are collected in it."""
 
     name: str
+    update: str
     chains: int
     sweep: Callable[[int], Any]  # so many sweeps of every chain
     record: Callable[[int], np.ndarray]  # the same → (2, chains, sweeps): energy, magnetisation
@@ -75,18 +78,18 @@ class Program:
             seconds.append((time.process_time() - start) / (sweeps * self.chains))
 
 
-def ours(update: str, lanes: bool) -> Program:
-    """Spinlogit: 512 lanes, or the kernel for any discrete model."""
-    chains, kind = (512, ClusterLaneBatch) if lanes else (4, ClusterBatch)
+def ours(update: str, chains: int) -> Program:
+    """Spinlogit: one chain after another in the kernel for any discrete model, or 512 lanes."""
+    kind: Any = ClusterLaneBatch if chains == LANES else ClusterBatch
     beta, seed = np.full(chains, CRITICAL), np.random.SeedSequence(1)
-    batch: Any = kind(Ising(square(LENGTH)), update, beta, seed)  # type: ignore[operator]
+    batch = kind(Ising(square(LENGTH)), update, beta, seed)
 
     def record(sweeps: int) -> np.ndarray:
         series = batch.record(sweeps, 1)
         return np.array([series["energy"], series["magnetization"]])
 
-    kernel = "512 lanes" if lanes else "any model"
-    return Program(f"spinlogit, {kernel}, {update}", chains, batch.sweep, record)
+    kernel = "lanes" if chains == LANES else "any model"
+    return Program(f"spinlogit, {kernel}, {update}", update, chains, batch.sweep, record)
 
 
 def mcising(update: str) -> Program:
@@ -105,6 +108,7 @@ def mcising(update: str) -> Program:
 
     return Program(
         f"mcising, {update}",
+        update,
         1,
         lambda sweeps: simulation.sweep(sweeps, temperature=temperature),
         record,
@@ -127,8 +131,22 @@ def row_of(program: Program) -> list[Any]:
         2 * float(e.tau) * recorded,
         2 * float(m.tau) * recorded,
         2 * float(e.tau) * bare,
+        None,  # see `compare`
         float((e.mean - exact) / e.error),
     ]
+
+
+def compare(programs: list[Program], rows: list[list[Any]]) -> None:
+    """Write the time per independent sample of E, in units of mcising's, into the rows."""
+    sample, ratio = COLUMNS.index("µs/sample E"), COLUMNS.index("of mcising's")
+    theirs = {
+        program.update: row[sample]
+        for program, row in zip(programs, rows, strict=True)
+        if program.name.startswith("mcising")
+    }
+    for program, row in zip(programs, rows, strict=True):
+        if program.update in theirs:
+            row[ratio] = row[sample] / theirs[program.update]
 
 
 def main() -> None:
@@ -137,7 +155,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     options = parser.parse_args()
 
-    programs = [ours(update, lanes) for update in UPDATES for lanes in (True, False)]
+    programs = [ours(update, chains) for update in UPDATES for chains in (1, 64, LANES)]
     if importlib.util.find_spec("mcising"):
         programs += [mcising(update) for update in UPDATES]
     else:
@@ -150,6 +168,7 @@ def main() -> None:
             program.time_once(max(20, 5000 // program.chains))
 
     rows = [row_of(program) for program in programs]
+    compare(programs, rows)
     host = machine("mcising")
     settings = (
         f"{LENGTH}×{LENGTH} torus at Tc, one core; processor time per chain, median of "

@@ -40,11 +40,19 @@ def models() -> dict[str, DifferenceModel]:
         "Potts, q = 3": Potts(LATTICE, 3),
         "Potts, q = 4": Potts(LATTICE, 4),
         "Potts, q = 10": Potts(LATTICE, 10),
+        "Potts, q = 3, field 0.1": Potts(LATTICE, 3, field=0.1),
         "Potts, q = 3, Gaussian couplings": Potts(LATTICE, 3, real),
+        "Potts, q = 10, Gaussian couplings": Potts(LATTICE, 10, real),
+        "clock, q = 3": Clock(LATTICE, 3),
         "clock, q = 4": Clock(LATTICE, 4),
         "clock, q = 6": Clock(LATTICE, 6),
         "clock, q = 10": Clock(LATTICE, 10),
+        "clock, q = 6, field 0.1": Clock(LATTICE, 6, field=0.1),
+        "clock, q = 4, Gaussian couplings": Clock(LATTICE, 4, real),
+        "clock, q = 6, Gaussian couplings": Clock(LATTICE, 6, real),
+        "clock, q = 10, Gaussian couplings": Clock(LATTICE, 10, real),
         "chiral clock, q = 3": Clock(LATTICE, 3, chirality=0.2),
+        "chiral clock, q = 3, Gaussian couplings": Clock(LATTICE, 3, real, chirality=0.2),
     }
 
 

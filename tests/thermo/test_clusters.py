@@ -13,15 +13,21 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from thermo.errors import InvalidInputError
-from thermo.kernels import cluster_lanes, clusters
+from thermo.kernels import cluster_lanes, clusters, snapshot_lanes
+from thermo.kernels.ising_lanes import count_pairs
+from thermo.kernels.snapshot_lanes import count_snapshots
 from thermo.lattice import chain, from_edges, square, triangular
 from thermo.models import XY, Clock, Ising, Potts
-from thermo.sampling import cluster_batch, cluster_lane_batch
+from thermo.sampling import cluster_batch, cluster_lane_batch, lane_observables
 from thermo.sampling.cluster_batch import ClusterBatch
 from thermo.sampling.cluster_lane_batch import ClusterLaneBatch
 from thermo.sampling.cluster_rules import frustrated_cycle, joining_probability
+from thermo.sampling.lane_observables import LaneObservables
+from thermo.sampling.registry import batch_kind
 
 ROOT = Path(__file__).parents[2]
 SEED = 20261121
@@ -104,6 +110,86 @@ def test_what_is_recorded_is_what_the_model_says_of_the_spins(kind: Any) -> None
         assert len(np.unique(record["energy"])) > 1
 
 
+def test_many_snapshots_are_measured_in_lanes_to_the_same_numbers() -> None:
+    """Sixty-four and more of ±J couplings are counted as bits, fewer and others one by one."""
+    for model in (
+        Ising(square(4), -0.3),
+        Ising(STAR),
+        Ising(chain(4), [1.0, -1.0, -1.0, 1.0]),
+        Ising(chain(4), [1.0, 2.0, 1.0, 1.0]),
+    ):
+        batch = made(ClusterBatch, model, "wolff", [0.2])
+        for snapshots in (63, 64, 600, 1024):
+            spins = model.random_spins(np.random.default_rng(SEED), snapshots)
+            measured = batch._measure(model.states_of(spins))
+            expected = {"energy": model.energy(spins), **model.observables(spins)}
+            assert measured.keys() == expected.keys()
+            for name, values in expected.items():
+                assert measured[name].dtype == np.float64
+                np.testing.assert_allclose(measured[name], values, rtol=0, atol=1e-12)
+
+
+def test_the_length_of_a_record_changes_nothing() -> None:
+    whole, parts = (made(ClusterBatch, Ising(square(4), 0.3), "wolff") for _ in range(2))
+    record = whole.record(40, 1)  # 200 snapshots, then 25 at a time
+    pieces = [parts.record(5, 1) for _ in range(8)]
+    for name, series in record.items():
+        assert np.array_equal(series, np.concatenate([piece[name] for piece in pieces], axis=1))
+
+
+def test_snapshots_are_packed_and_counted_alike_in_plain_python(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = Ising(square(4))
+    observables = LaneObservables(model, 1.0, np.zeros(32, dtype=bool))
+    states = np.random.default_rng(SEED).integers(0, 2, (70, 16), dtype=np.int8)
+    compiled = observables.of_snapshots(states)
+    monkeypatch.setattr(lane_observables, "count_snapshots", count_snapshots.py_func)
+    monkeypatch.setattr(snapshot_lanes, "count_pairs", count_pairs.py_func)
+    for name, values in observables.of_snapshots(states).items():
+        assert np.array_equal(values, compiled[name])
+
+
+@pytest.mark.parametrize("model", [Ising(square(4)), Ising(chain(4), [1.0, -1.0, -2.0, 1.0])])
+def test_two_states_need_no_mark(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sites that are mirrored at once give the same clusters, bit for bit, as marked ones."""
+    compiled, plain = (made(ClusterBatch, model, "wolff") for _ in range(2))
+    at_once = []
+    for _ in range(20):
+        compiled.sweep(1)
+        at_once.append(compiled.spins)
+
+    def marked(seed: int, *arguments: Any) -> None:
+        clusters.grow(seed, 1, *arguments)
+
+    monkeypatch.setattr(clusters, "grow_two_states", marked)
+    monkeypatch.setattr(cluster_batch, "advance", clusters.advance.py_func)
+    for spins in at_once:
+        plain.sweep(1)
+        assert np.array_equal(plain.spins, spins)
+
+
+def test_clusters_at_zero_temperature_are_the_pieces_of_the_graph() -> None:
+    """Each is mirrored as a whole, and half of them, by coins of their own.
+
+    Of some 5·10⁴ coins (|z| < 5) and of as many pairs of neighbouring pieces: 1.2·10⁻⁶.
+    """
+    n, chains = 300, 500
+    edges = np.random.default_rng(SEED).integers(0, n, (200, 2))
+    edges = np.unique(np.sort(edges[edges[:, 0] != edges[:, 1]], axis=1), axis=0)
+    graph = coo_array((np.ones(len(edges)), edges.T), (n, n))
+    pieces, piece = connected_components(graph, directed=False)
+    batch = made(ClusterBatch, Ising(from_edges(n, edges)), "swendsen_wang", [np.inf] * chains)
+    batch.spins = np.ones((chains, n), dtype=np.int8)
+    batch.sweep(1)
+    first = np.unique(piece, return_index=True)[1]
+    coins = batch.spins[:, first].astype(int)
+    assert np.array_equal(batch.spins, coins[:, piece])
+    assert pieces > 100
+    for signs in (coins, coins[:, 1:] * coins[:, :-1], coins[1:] * coins[:-1]):
+        assert abs(signs.sum()) < 5 * np.sqrt(signs.size)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_spins_and_beta_can_be_set(kind: Any) -> None:
     model = Ising(chain(6))
@@ -154,7 +240,7 @@ for update in ("wolff", "swendsen_wang"):
         batch = made(kind, model, update, beta)
         print(batch.record(20, 2)["energy"].tolist())
 batch = made(ClusterBatch, Ising(square(4)), "swendsen_wang")
-batch._bonds.neighbours[5] = 99
+batch._bonds.links[5, 0] = 99
 try:
     batch.sweep(5)
 except IndexError:
@@ -177,10 +263,26 @@ except IndexError:
 
 
 def test_the_kernels_import_nothing_of_ours_but_each_other() -> None:
-    for kernel in (clusters, cluster_lanes):
+    for kernel in (clusters, cluster_lanes, snapshot_lanes):
         source = Path(str(kernel.__file__)).read_text(encoding="utf-8")
         imports = [line for line in source.splitlines() if line.startswith("from thermo")]
         assert all(line.startswith("from thermo.kernels.") for line in imports)
+
+
+@pytest.mark.parametrize(
+    ("length", "update", "chains", "name"),
+    [
+        (32, "wolff", 255, "ClusterBatch"),
+        (32, "wolff", 256, "ClusterLaneBatch"),
+        (32, "swendsen_wang", 256, "ClusterLaneBatch"),
+        (64, "wolff", 512, "ClusterLaneBatch"),
+        (64, "swendsen_wang", 512, "ClusterBatch"),
+    ],
+)
+def test_lanes_are_chosen_where_they_are_quicker(
+    length: int, update: str, chains: int, name: str
+) -> None:
+    assert batch_kind(Ising(square(length)), update, chains).name == name
 
 
 # ---- probabilities ---------------------------------------------------------------------------

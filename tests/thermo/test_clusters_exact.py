@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from goodness_of_fit import P_LIMIT, detailed_balance_p, energy_p, independence_p
 from scipy.stats import chi2
 
-from thermo.canonical import canonical
 from thermo.errors import InvalidInputError
 from thermo.exact.kaufman import square_torus
 from thermo.kernels import clusters
@@ -24,7 +24,6 @@ from thermo.sampling.cluster_batch import ClusterBatch
 from thermo.sampling.cluster_lane_batch import ClusterLaneBatch
 
 SEED = 20261121
-P_LIMIT = 1e-6  # of one χ² test; every test makes at most 10 of them
 UPDATES = ("wolff", "swendsen_wang")
 APART = {"wolff": 40, "swendsen_wang": 8}  # sweeps after which these small lattices have forgotten
 
@@ -38,28 +37,6 @@ def sampled_energies(batch: Any, update: str, draws: int) -> np.ndarray:
     """Energies of independent chains, (chains, draws), so far apart that draws are independent."""
     batch.sweep(4 * APART[update])
     return batch.record(draws, APART[update])["energy"]
-
-
-def chi_square_p(energies: np.ndarray, model: Any, beta: float) -> float:
-    """p-value of the whole energy histogram against g(E) e^(−βE) by enumeration."""
-    levels = model.levels()
-    p = canonical(levels, beta).populations().probabilities
-    nearest = np.abs(energies.ravel()[:, None] - levels.energies).argmin(axis=1)
-    np.testing.assert_allclose(levels.energies[nearest], energies.ravel(), atol=1e-9)
-    return p_of_counts(np.bincount(nearest, minlength=len(p)), p * energies.size)
-
-
-def p_of_counts(seen: np.ndarray, expected: np.ndarray) -> float:
-    """χ² of counts; those expected less than 10 times share a bin."""
-    rare = expected < 10
-    seen = np.append(seen[~rare], seen[rare].sum())
-    expected = np.append(expected[~rare], expected[rare].sum())
-    if expected[-1] < 10:
-        if seen[-1] > 60:  # Poisson of mean below 10: P < 10⁻²⁵
-            return 0.0
-        seen, expected = seen[:-1], expected[:-1]
-        expected = expected * (seen.sum() / expected.sum())
-    return float(chi2.sf(((seen - expected) ** 2 / expected).sum(), len(seen) - 1))
 
 
 def mattis(lattice: Any, strengths: Any, seed: int = SEED) -> Ising:
@@ -96,7 +73,7 @@ OTHERS = {
 def test_energy_histograms_are_boltzmanns_at_beta_of_both_signs(model: Any, update: str) -> None:
     for beta in (-0.6, -0.25, 0.0, 0.25, 0.6):
         energies = sampled_energies(batch_at(model, update, beta), update, draws=60)
-        p = chi_square_p(energies, model, beta)
+        p = energy_p(energies, model.levels(), beta)
         assert p > P_LIMIT, (beta, p)
 
 
@@ -109,7 +86,7 @@ def test_so_are_those_of_512_lanes_each_at_its_own_beta(model: Ising, update: st
     )  # fmt: skip
     energies = sampled_energies(lanes, update, draws=60)
     for k, b in enumerate(beta):
-        p = chi_square_p(energies[k::5], model, b)
+        p = energy_p(energies[k::5], model.levels(), b)
         assert p > P_LIMIT, (b, p)
 
 
@@ -117,7 +94,7 @@ def test_frustrated_lattices_at_the_sign_of_beta_that_is_not() -> None:
     for kind in (ClusterBatch, ClusterLaneBatch):
         model = Ising(triangular(3))
         energies = sampled_energies(batch_at(model, "wolff", 0.2, kind=kind), "wolff", 60)
-        assert chi_square_p(energies, model, 0.2) > P_LIMIT
+        assert energy_p(energies, model.levels(), 0.2) > P_LIMIT
 
 
 def test_a_clock_half_a_turn_on_is_an_antiferromagnet() -> None:
@@ -157,14 +134,6 @@ TINY = {
     "clock 4": (Clock(chain(3, periodic=False), 4), 0.5),
     "clock 5 at β < 0": (Clock(chain(3, periodic=False), 5), -0.5),
 }
-
-
-def detailed_balance_p(counts: np.ndarray) -> float:
-    """p-value of as many moves there as back."""
-    there, back = counts[np.triu_indices(len(counts), 1)], counts.T[np.triu_indices(len(counts), 1)]
-    often = there + back >= 10
-    there, back = there[often], back[often]
-    return float(chi2.sf(((there - back) ** 2 / (there + back)).sum(), often.sum()))
 
 
 def stationarity_p(counts: np.ndarray) -> float:
@@ -229,7 +198,7 @@ def test_a_dropped_bond_is_found_out(kind: Any, update: str, beta: float) -> Non
     for _ in range(40):
         batch.sweep(APART[update])
         energies.append(model.energy(batch.spins))
-    assert chi_square_p(np.array(energies), model, beta) < P_LIMIT
+    assert energy_p(np.array(energies), model.levels(), beta) < P_LIMIT
 
 
 @pytest.mark.parametrize("update", UPDATES)
@@ -259,27 +228,27 @@ def test_a_wrong_joining_probability_is_found_out(
     monkeypatch.setattr(cluster_batch, "joining_probability", wrong(right))
     model = ISING["square 4×4"]
     energies = sampled_energies(batch_at(model, update, -0.3, 512), update, draws=40)
-    assert chi_square_p(energies, model, -0.3) < P_LIMIT
+    assert energy_p(energies, model.levels(), -0.3) < P_LIMIT
 
 
 def test_lanes_with_a_wrong_probability_are_found_out() -> None:
     model = ISING["square 4×4"]
     batch = batch_at(model, "wolff", -0.3, 512, ClusterLaneBatch)
     batch._rules = batch._rules_at(np.full(512, -0.15))
-    assert chi_square_p(sampled_energies(batch, "wolff", 40), model, -0.3) < P_LIMIT
+    assert energy_p(sampled_energies(batch, "wolff", 40), model.levels(), -0.3) < P_LIMIT
     batch = batch_at(model, "wolff", -0.3, 512, ClusterLaneBatch)
     batch._rules = batch._rules._replace(sign=~batch._rules.sign)  # no staggered map
-    assert chi_square_p(sampled_energies(batch, "wolff", 40), model, -0.3) < P_LIMIT
+    assert energy_p(sampled_energies(batch, "wolff", 40), model.levels(), -0.3) < P_LIMIT
 
 
-def test_one_coin_for_all_clusters_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_coin_that_lets_every_cluster_flip_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clusters that all flip, or all do not, leave the energy as it was."""
-    monkeypatch.setattr(clusters, "_COIN", np.uint64(0))  # every cluster flips
+    monkeypatch.setattr(clusters, "below", lambda number, word: number - 1)  # every cluster flips
     monkeypatch.setattr(cluster_batch, "advance", clusters.advance.py_func)
     model, beta = Ising(chain(4)), 0.5
     batch = batch_at(model, "swendsen_wang", beta, 100)
     batch.sweep(3)
-    assert chi_square_p(batch.record(1, 1)["energy"], model, beta) < P_LIMIT
+    assert energy_p(batch.record(1, 1)["energy"], model.levels(), beta) < P_LIMIT
 
 
 def test_clock_mirrors_of_one_kind_do_not_reach_everything(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,19 +264,10 @@ def test_clock_mirrors_of_one_kind_do_not_reach_everything(monkeypatch: pytest.M
     batch = batch_at(model, "swendsen_wang", beta, 50)
     batch.spins = np.zeros((50, 3), dtype=np.int8)
     batch.sweep(5)
-    assert chi_square_p(batch.record(4, 2)["energy"], model, beta) < P_LIMIT
+    assert energy_p(batch.record(4, 2)["energy"], model.levels(), beta) < P_LIMIT
 
 
 # ---- chains are independent ------------------------------------------------------------------
-
-
-def overdispersion(energies: np.ndarray) -> float:
-    """Variance of the chains' common mean, in units of what independent chains give.
-
-    For D independent draws of independent chains, (D − 1) times this is χ² of D − 1 degrees of
-    freedom; a common correlation ρ of N chains gives 1 + (N − 1) ρ.
-    """
-    return float(energies.mean(axis=0).var(ddof=1) * len(energies) / energies.var(ddof=1))
 
 
 @pytest.mark.parametrize("kind", [ClusterBatch, ClusterLaneBatch])
@@ -323,9 +283,7 @@ def test_chains_at_one_beta_are_independent_and_shared_streams_are_found_out(
         elif shared:
             batch._generator[:] = batch._generator[:, :1]
         energies = sampled_energies(batch, update, draws)
-        statistic = overdispersion(energies) * (draws - 1)
-        ordinary = chi2.ppf(1e-5, draws - 1) < statistic < chi2.isf(1e-5, draws - 1)
-        assert ordinary != shared, statistic
+        assert (independence_p(energies.T) < P_LIMIT) == shared
 
 
 # ---- the ends of the axis, and larger lattices -----------------------------------------------

@@ -18,8 +18,9 @@ from thermo.kernels.ising_lanes import Acceptance, class_count
 from thermo.kernels.lanes import LANES, WORDS, unpack
 from thermo.lattice import Lattice, chain, from_edges, square, triangular
 from thermo.models import Ising
-from thermo.sampling.acceptance import ALWAYS, HALF, UPDATES, checked_update, flip_threshold
+from thermo.sampling.acceptance import ALWAYS, HALF, checked_update, flip_threshold
 from thermo.sampling.lane_batch import LaneBatch
+from thermo.sampling.updates import SPIN_UPDATES
 
 BETAS = np.array([-np.inf, -3.0, -0.5, -1e-3, -0.0, 0.0, 1e-3, 0.1, 0.44, 2.0, 50.0, np.inf])
 LANE_BETA = np.resize(BETAS, LANES)
@@ -101,7 +102,7 @@ TINY = {
 }
 
 
-@pytest.mark.parametrize("update", UPDATES)
+@pytest.mark.parametrize("update", SPIN_UPDATES)
 @pytest.mark.parametrize(("signs", "field"), [("+", 0.0), ("+-+", 0.0), ("+-+", 0.3)])
 @pytest.mark.parametrize("lattice", TINY.values(), ids=TINY.keys())
 def test_every_flip_is_in_detailed_balance_at_every_beta(
@@ -119,7 +120,7 @@ def test_every_flip_is_in_detailed_balance_at_every_beta(
             np.testing.assert_allclose(flow, flow.T, rtol=1e-12, atol=2.0**-64)
 
 
-@pytest.mark.parametrize("update", UPDATES)
+@pytest.mark.parametrize("update", SPIN_UPDATES)
 @pytest.mark.parametrize("coupling", [1.0, -0.3])
 def test_at_infinite_beta_the_energy_never_moves_away_from_its_end(coupling, update) -> None:
     model = Ising(chain(5), coupling, field=0.1)
@@ -140,7 +141,7 @@ def reaches_every_state(model: Ising, update: str, lane: int, *, coin: bool = Tr
     return pieces == 1 and bool(np.any(np.diag(sweep) > 0))  # one piece, and no period
 
 
-@pytest.mark.parametrize("update", UPDATES)
+@pytest.mark.parametrize("update", SPIN_UPDATES)
 @pytest.mark.parametrize(
     "model",
     [
@@ -182,7 +183,7 @@ def test_thresholds_are_exact_to_the_last_bit(beta: float) -> None:
 def test_certain_impossible_and_neutral_flips_are_exactly_that() -> None:
     one, largest = Fraction(1), Fraction(8)
     for beta in (np.inf, 1e300, 100.0):
-        for update in UPDATES:
+        for update in SPIN_UPDATES:
             assert flip_threshold(update, beta, one, largest) == 0
             assert flip_threshold(update, beta, -one, largest) == ALWAYS
             assert flip_threshold(update, -beta, one, largest) == ALWAYS
@@ -197,11 +198,11 @@ def test_metropolis_at_weak_coupling_is_heat_bath() -> None:
     largest = Fraction(8)
     weak, strong = np.log(2) / 8 * 0.999, np.log(2) / 8 * 1.001
     for delta in (Fraction(8), Fraction(-4)):
-        both = [flip_threshold(update, weak, delta, largest, largest) for update in UPDATES]
+        both = [flip_threshold(update, weak, delta, largest, largest) for update in SPIN_UPDATES]
         assert both[0] == both[1]
     assert flip_threshold("metropolis", strong, Fraction(-4), largest, largest) == ALWAYS
     # By itself, it is its own ΔE that counts.
-    alone = [flip_threshold(update, strong, Fraction(-4), largest) for update in UPDATES]
+    alone = [flip_threshold(update, strong, Fraction(-4), largest) for update in SPIN_UPDATES]
     assert alone[0] == alone[1]
     assert flip_threshold("metropolis", 2 * strong, Fraction(-4), largest) == ALWAYS
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
-from scipy.stats import chi2
+from goodness_of_fit import P_LIMIT, energy_p
+from mistaken_kernel import mistaken
 
 from thermo.errors import InvalidInputError
 from thermo.exact.density_of_states import ising_torus
@@ -30,12 +28,12 @@ from thermo.kernels.ising_rows import (
     right_of,
 )
 from thermo.lattice import square
+from thermo.levels import EnergyLevels
 from thermo.models import Ising
 from thermo.sampling import row_batch
 from thermo.sampling.row_batch import RowBatch
 
 SEED = 20261121
-P_LIMIT = 1e-6  # of one χ² test
 SMALL = Ising(square(64))
 
 
@@ -216,10 +214,9 @@ def test_what_rows_cannot_do_is_refused(model: Ising, message: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def exact() -> tuple[np.ndarray, np.ndarray]:
+def exact() -> EnergyLevels:
     """Energies of the 64×64 torus and ln g, by Beale's method."""
-    levels = ising_torus(64)
-    return levels.energies, levels.log_degeneracy
+    return ising_torus(64)
 
 
 def sampled_energies(beta: float, update: str = "metropolis") -> np.ndarray:
@@ -229,35 +226,10 @@ def sampled_energies(beta: float, update: str = "metropolis") -> np.ndarray:
     return batch.record(400, 30)["energy"]
 
 
-def chi_square_p(energies: np.ndarray, beta: float, exact: tuple[np.ndarray, np.ndarray]) -> float:
-    """p-value of the energy histogram, levels of few expected counts sharing a bin on each side."""
-    levels, log_degeneracy = exact
-    weight = np.exp(log_degeneracy - beta * levels - (log_degeneracy - beta * levels).max())
-    expected = weight / weight.sum() * energies.size
-    place = np.searchsorted(levels, energies.ravel())
-    assert np.array_equal(levels[place], energies.ravel())
-    seen = np.bincount(place, minlength=levels.size)
-    cells = np.minimum(np.cumsum(expected), energies.size - 1e-6) // 40  # of 40 counts or so
-    cells = np.unique(cells, return_inverse=True)[1]
-    seen, expected = np.bincount(cells, seen), np.bincount(cells, expected)
-    assert expected.min() > 5
-    return float(chi2.sf(((seen - expected) ** 2 / expected).sum(), seen.size - 1))
-
-
 @pytest.mark.parametrize("update", ["metropolis", "heat_bath"])
 def test_energy_histograms_are_boltzmanns(update: str, exact) -> None:
     for beta in (-0.3, -0.1, 0.0, 1e-3, 0.1, 0.3):
-        assert chi_square_p(sampled_energies(beta, update), beta, exact) > P_LIMIT, beta
-
-
-def kernel_with(right: str, wrong: str) -> Callable[..., int]:
-    """`advance_strips` with a mistake in it."""
-    source = Path(ising_rows.__file__).read_text()
-    assert source.count(right) == 1
-    module = ModuleType("mistaken_rows")
-    mistaken = source.replace(right, wrong).replace("cache=True, ", "")
-    exec(compile(mistaken, "mistaken_rows", "exec"), module.__dict__)
-    return module.advance_strips
+        assert energy_p(sampled_energies(beta, update), exact, beta) > P_LIMIT, beta
 
 
 MISTAKES = {
@@ -276,12 +248,13 @@ MISTAKES = {
 def test_a_wrong_kernel_fails_the_same_histogram_test(
     monkeypatch: pytest.MonkeyPatch, mistake: tuple[str, str], exact
 ) -> None:
-    monkeypatch.setattr(row_batch, "advance_strips", kernel_with(*mistake))
-    assert chi_square_p(sampled_energies(0.3), 0.3, exact) < P_LIMIT
+    wrong = mistaken(ising_rows, mistake)
+    monkeypatch.setattr(row_batch, "advance_strips", wrong.advance_strips)
+    assert energy_p(sampled_energies(0.3), exact, 0.3) < P_LIMIT
 
 
 def test_beta_wrong_by_a_per_cent_fails_the_same_histogram_test(exact) -> None:
-    assert chi_square_p(sampled_energies(0.303), 0.3, exact) < P_LIMIT
+    assert energy_p(sampled_energies(0.303), exact, 0.3) < P_LIMIT
 
 
 def test_a_field_moves_spins_as_it_should() -> None:

@@ -1,7 +1,7 @@
-"""Clusters of any model in difference form, grown site by site: Wolff and Swendsen–Wang.
+"""Clusters of any model in difference form, one chain at a time: Wolff and Swendsen–Wang.
 
 A cluster move mirrors states, k → (c − k) mod q, which changes the energy of no bond inside the
-cluster. A bond from site i to site j outside joins j to the cluster with the probability
+cluster. A bond between the sites i and j joins them to one cluster with the probability
 
     1 − exp(−β J (w[c − k_j − k_i] − w[k_j − k_i])),    0 where that is negative:
 
@@ -9,6 +9,12 @@ what mirroring one end alone would cost. For Ising spins and c = 1 it is 1 − e
 is satisfied; for Potts spins it is 1 − e^{−βJ} between equal states (β J > 0), or between the two
 states that c exchanges (β J < 0); for clock spins the mirror is an axis through two hours, or
 between them.
+
+Wolff's cluster grows from its seed, site by site. Swendsen–Wang visits every bond of the lattice
+once, in the order of the sites, and keeps clusters as trees that point to smaller sites (a
+union–find; J. Hoshen, R. Kopelman, Phys. Rev. B 14, 3438 (1976)): large lattices stream through the
+cache. In both, which bonds join is random, and a processor that guesses is wrong every other time:
+so the inner loops compute with 0 and 1 where one would write ``if``.
 
 U. Wolff, Phys. Rev. Lett. 62, 361 (1989); R. H. Swendsen, J.-S. Wang, Phys. Rev. Lett. 58, 86
 (1987); J.-S. Wang, R. H. Swendsen, R. Kotecký, Phys. Rev. Lett. 63, 109 (1989).
@@ -26,26 +32,28 @@ from thermo.kernels.streams import refill
 
 __all__ = ["Bonds", "Scratch", "advance"]
 
-_UNUSED = np.uint64(11)  # low bits that are dropped: 53 are compared, or make a float
+_UNUSED = np.uint64(11)  # low bits that are dropped where 53 make a float
+_ZERO = np.uint64(0)
 _ONE = np.uint64(1)  # unsigned indices cannot count from the end: no test for it
-_COIN = np.uint64(1 << 63)
-_TAKEN = -128  # the sign bit marks sites that are in a cluster of the present sweep …
+_TAKEN = -128  # the sign bit marks sites that are in the present cluster …
 _STATE = 127  # … and this mask takes it off
 
 
 class Bonds(NamedTuple):
-    """The graph. Never written to."""
+    """The graph: for Wolff all bonds of each site, for Swendsen–Wang those with smaller sites.
 
-    offsets: np.ndarray  # (n + 1,) uint32; neighbours of site i: offsets[i] up to offsets[i + 1]
-    neighbours: np.ndarray  # (2M,) uint32
-    row: np.ndarray  # (2M,) uint32; where the thresholds of the bond begin
+    Never written to.
+    """
+
+    offsets: np.ndarray  # (n + 1,) uint32; bonds of site i: offsets[i] up to offsets[i + 1]
+    links: np.ndarray  # (…, 2) uint32; the other site, and where the thresholds of the bond begin
     n_states: int  # q
 
 
 class Scratch(NamedTuple):
     """Work space of one run of the kernel, of any content."""
 
-    queue: np.ndarray  # (n + 1,) uint32: the sites of the present cluster, in order of discovery
+    sites: np.ndarray  # (n + 1,) uint32: the cluster in order of discovery, or the trees
     bits: np.ndarray  # (rows, 8) uint64: random bits, more words than a site has neighbours
 
 
@@ -56,94 +64,178 @@ def below(number, word):
 
 
 @lane_function
-def grow(seed, mirror, states, bonds, threshold, scratch, words, used, generator):
-    """Collect the cluster of `seed` in the queue; return its size and the words used by then.
+def reflected(state, mirror, q):
+    """Return (mirror − state) mod q."""
+    return mirror - state + (q if mirror < state else 0)
 
-    Its states are marked as taken. Every bond to a site not taken is tested once, without a branch:
-    which of them join is random, and a processor guesses wrong every other time. One word at least
-    is left over.
-    """
-    queue = scratch.queue
-    most = bonds.n_states - 1
-    side = 2 * most + 1
+
+@lane_function
+def corner(own, image, q):
+    """Return where the thresholds of a site in state `own` begin, if it became `image`."""
+    return np.uint64((2 * q - 1) * (image - own + q - 1) + q - 1 - own)
+
+
+# ---- Wolff -----------------------------------------------------------------------------------
+
+
+@lane_function
+def grow(seed, mirror, states, bonds, threshold, scratch, words, generator):
+    """Mirror the cluster of `seed`; its sites are marked until it is complete."""
+    q = bonds.n_states
+    queue = scratch.sites
     queue[0] = seed
     states[seed] |= _TAKEN
-    done = np.uint64(0)
-    size = np.uint64(1)
+    done, size, used = _ZERO, _ONE, np.uint64(len(words))
     while done < size:
-        site = queue[done]
+        site = np.uint64(queue[done])
         done += _ONE
-        start = bonds.offsets[site]
-        end = bonds.offsets[site + _ONE]
-        if used + end - start >= len(words):
+        start, end = np.uint64(bonds.offsets[site]), np.uint64(bonds.offsets[site + _ONE])
+        if used + end - start > len(words):
             refill(scratch.bits, generator)
-            used = np.uint64(0)
+            used = _ZERO
         own = int(states[site]) & _STATE
-        image = mirror - own + (most + 1 if mirror < own else 0)
-        corner = side * (image + most) + most - own  # of a neighbour in state 0
+        first = corner(own, reflected(own, mirror, q), q)
         for slot in range(start, end):
-            other = bonds.neighbours[slot]
+            other = np.uint64(bonds.links[slot, 0])
             state = int(states[other])
-            place = np.uint64(corner - (side - 1) * (state & _STATE)) + bonds.row[slot]
-            joins = (state >= 0) & ((words[used] >> _UNUSED) < threshold[place])
+            place = first + np.uint64(state & _STATE) + np.uint64(bonds.links[slot, 1])
+            joins = (state >= 0) & (words[used] < threshold[place])
             used += _ONE
             states[other] = state | (_TAKEN * joins)
             queue[size] = other
             size += np.uint64(joins)
-    return size, used
-
-
-@lane_function
-def reflect(queue, size, mirror, states, q):
-    """Mirror the states of the cluster in the queue, which remains taken."""
     for k in range(size):
-        image = mirror - (int(states[queue[k]]) & _STATE)
-        states[queue[k]] = (image + (q if image < 0 else 0)) | _TAKEN
+        site = np.uint64(queue[k])
+        states[site] = reflected(int(states[site]) & _STATE, mirror, q)
 
 
 @lane_function
-def move_clusters(states, bonds, threshold, one_cluster, by_colour, scratch, words, generator):
-    """Do one sweep of a chain.
+def grow_two_states(seed, states, bonds, threshold, scratch, words, generator):
+    """Mirror the cluster of `seed` where q = 2, each site at once and without a mark.
 
-    Wolff grows one cluster, or none: one draw in n + 1 hits no site. Without that the number of
-    sweeps would tell at β = 0, where every spin is a cluster, whether the number of spins up is
-    even. The mirror gives the seed any other state.
+    Two states are only moved on lattices that are not frustrated: a bond between two sites of one
+    cluster is satisfied, and therefore also when both are mirrored. It does not join again.
+    """
+    queue = scratch.sites
+    queue[0] = seed
+    states[seed] ^= 1
+    done, size, used = _ZERO, _ONE, np.uint64(len(words))
+    while done < size:
+        site = np.uint64(queue[done])
+        done += _ONE
+        start, end = np.uint64(bonds.offsets[site]), np.uint64(bonds.offsets[site + _ONE])
+        if used + end - start > len(words):
+            refill(scratch.bits, generator)
+            used = _ZERO
+        image = int(states[site])
+        first = corner(image ^ 1, image, 2)
+        for slot in range(start, end):
+            other = np.uint64(bonds.links[slot, 0])
+            state = int(states[other])
+            place = first + np.uint64(state) + np.uint64(bonds.links[slot, 1])
+            joins = words[used] < threshold[place]
+            used += _ONE
+            states[other] = state ^ int(joins)
+            queue[size] = other
+            size += np.uint64(joins)
 
-    Swendsen–Wang parts the whole lattice. One mirror serves all clusters and a coin decides for
-    each; mirrors through states and between them are both drawn, without which even q would fall
-    into two classes of states. `by_colour`, where all of a cluster is in one state, gives each
-    cluster any state instead.
+
+@lane_function
+def wolff(states, bonds, threshold, scratch, words, generator):
+    """Mirror one cluster, or none: one draw in n + 1 hits no site.
+
+    Without that the number of sweeps would tell at β = 0, where every spin is a cluster, whether
+    the number of spins up is even. The mirror gives the seed any other state.
     """
     n = len(states)
     q = bonds.n_states
     refill(scratch.bits, generator)
-    used = np.uint64(2)
-    if one_cluster:
-        first = below(n + 1, words[0])
-        last = min(first + 1, n)
-        shift = 1 + below(q - 1, words[1])
-        mirror = 2 * int(states[min(first, n - 1)]) + shift
-    else:
-        first = 0
-        last = n
-        mirror = below(q, words[0]) if q > 2 else 1  # k → −k moves no Ising spin
-    for seed in range(first, last):
-        if states[seed] >= 0:
-            size, used = grow(
-                seed, mirror % q, states, bonds, threshold, scratch, words, used, generator
-            )
-            if by_colour:
-                mirror = (int(states[seed]) & _STATE) + below(q, words[used])
-            elif not one_cluster and words[used] & _COIN:
-                size = np.uint64(0)
+    seed = below(n + 1, words[0])
+    if seed < n:
+        if q == 2:
+            grow_two_states(seed, states, bonds, threshold, scratch, words, generator)
+        else:
+            mirror = (2 * int(states[seed]) + 1 + below(q - 1, words[1])) % q
+            grow(seed, mirror, states, bonds, threshold, scratch, words, generator)
+
+
+# ---- Swendsen–Wang ---------------------------------------------------------------------------
+
+
+@lane_function
+def part(mirror, states, bonds, threshold, scratch, words, generator):
+    """Part the lattice into clusters: trees in which every site points to a smaller one, or itself.
+
+    A bond that does not join has the root of its site joined to itself, which changes nothing.
+    """
+    q = bonds.n_states
+    trees = scratch.sites
+    used = np.uint64(len(words))
+    for site in range(len(states)):
+        here = np.uint64(site)
+        start, end = np.uint64(bonds.offsets[here]), np.uint64(bonds.offsets[here + _ONE])
+        if used + end - start > len(words):
+            refill(scratch.bits, generator)
+            used = _ZERO
+        own = int(states[here])
+        first = corner(own, reflected(own, mirror, q), q)
+        root = here
+        trees[here] = site
+        for slot in range(start, end):
+            other = np.uint64(bonds.links[slot, 0])
+            place = first + np.uint64(states[other]) + np.uint64(bonds.links[slot, 1])
+            joins = words[used] < threshold[place]
             used += _ONE
-            reflect(scratch.queue, size, mirror % q, states, q)
-            if one_cluster:
-                for k in range(size):
-                    states[scratch.queue[k]] &= _STATE
-    if not one_cluster:
-        for site in range(n):
-            states[site] &= _STATE
+            top = root ^ ((root ^ np.uint64(trees[other])) & (~_ZERO * np.uint64(joins)))
+            while trees[top] != top:  # seldom
+                trees[top] = trees[np.uint64(trees[top])]
+                top = np.uint64(trees[top])
+            low = min(top, root)
+            trees[max(top, root)] = low
+            root = low
+        trees[here] = root
+
+
+@lane_function
+def recolour(mirror, by_colour, states, q, scratch, words, generator):
+    """Toss a coin for every cluster whether it is mirrored, or draw its state.
+
+    The root of a tree is reached before the other sites, which find its lot in its place.
+    """
+    trees = scratch.sites
+    number = q if by_colour else 2
+    used = np.uint64(len(words))
+    for site in range(len(states)):
+        here = np.uint64(site)
+        if used == len(words):
+            refill(scratch.bits, generator)
+            used = _ZERO
+        lot = below(number, words[used])
+        used += _ONE
+        root = np.uint64(trees[here])
+        inherited = int(trees[root])
+        lot = inherited ^ ((inherited ^ lot) & -int(root == here))
+        trees[here] = lot
+        own = int(states[here])
+        image = reflected(own, mirror, q)
+        states[here] = lot if by_colour else own ^ ((own ^ image) & -lot)
+
+
+@lane_function
+def swendsen_wang(states, bonds, threshold, by_colour, scratch, words, generator):
+    """Part the whole lattice into clusters and mirror each, or not.
+
+    One mirror serves all clusters; mirrors through states and between them are both drawn, without
+    which even q would fall into two classes of states. `by_colour`, where all of a cluster is in
+    one state, gives each cluster any state instead.
+    """
+    q = bonds.n_states
+    mirror = 1  # k → −k moves no Ising spin
+    if q > 2:
+        refill(scratch.bits, generator)
+        mirror = below(q, words[0])
+    part(mirror, states, bonds, threshold, scratch, words, generator)
+    recolour(mirror, by_colour, states, q, scratch, words, generator)
 
 
 @njit(cache=True, nogil=True)
@@ -169,9 +261,9 @@ def advance(
     bonds, scratch
         See `Bonds` and `Scratch`.
     threshold : (chains, classes·(2q − 1)²) uint64
-        2⁵³ times the probability that a bond joins its ends: a square of `Bonds.row` on, its rows
-        the differences of the two states (1 − q … q − 1) after one is mirrored, its columns those
-        before.
+        2⁶⁴ times the probability that a bond joins its ends, 2⁶⁴ − 1 where it is certain: a square
+        of `Bonds.links` on, its rows by how much one end is moved (1 − q … q − 1), its columns the
+        other end less that one before (likewise).
     one_cluster : bool
         Wolff; otherwise Swendsen–Wang.
     by_colour : (chains,) bool
@@ -184,17 +276,13 @@ def advance(
     words = scratch.bits.reshape(-1)
     draws = snapshots.shape[1]
     for chain in range(len(states)):
+        own, limits, streams = states[chain], threshold[chain], generator[chain]
         for draw in range(max(draws, 1)):
             for _ in range(sweeps):
-                move_clusters(
-                    states[chain],
-                    bonds,
-                    threshold[chain],
-                    one_cluster,
-                    by_colour[chain],
-                    scratch,
-                    words,
-                    generator[chain],
-                )
+                if one_cluster:
+                    wolff(own, bonds, limits, scratch, words, streams)
+                else:
+                    swendsen_wang(own, bonds, limits, by_colour[chain], scratch, words, streams)
             if draws > 0:
-                snapshots[chain, draw] = states[chain]
+                for site in range(len(own)):
+                    snapshots[chain, draw, site] = own[site]

@@ -9,9 +9,9 @@ for eight chains together, each with its own random bits and its own signed β:
 
   .. math:: A(x) = \min(1, e^{-x}) \left(1 - \tfrac1q e^{-2|x|}\right), \qquad x = \beta\Delta E .
 
-* `heat_bath` draws the new state k with its probability :math:`\propto e^{-\beta e_k}`, where e_k
-  is the energy of the site's bonds and field in state k (for q = 2 it accepts the other state with
-  1/(1 + e^x), which is the same).
+* heat bath draws the new state by its Boltzmann probability: for q = 2, where that is to accept the
+  other state with 1/(1 + e^x), it is here (`single_flip`); for q > 2 see
+  `thermo.kernels.discrete_heat_bath`.
 
 Both satisfy detailed balance at each site, A(x) = e^{−x} A(−x). The second factor of A belongs to
 sweeps in a fixed order. With min(1, e^{−x}) alone, moves with x ≤ 0 would be forced, and a chain of
@@ -41,16 +41,24 @@ from numba import njit
 from thermo.kernels.lane_bytes import load_bytes, pick, store_bytes
 from thermo.kernels.lane_functions import exponential
 from thermo.kernels.lane_reals import ceiling, mask_words, reals, reals_of, select, words_of
-from thermo.kernels.lanes import WORDS, lane_function, load, splat, store
+from thermo.kernels.lanes import lane_function, load, splat, store
 from thermo.kernels.streams import random_word
 
-__all__ = ["INFINITE_BETA", "ZERO_ENERGY", "Interactions", "heat_bath", "metropolis"]
+__all__ = [
+    "INFINITE_BETA",
+    "ZERO_ENERGY",
+    "DiscreteInteractions",
+    "metropolis",
+    "next_word",
+    "only_where",
+    "single_flip",
+]
 
 ZERO_ENERGY = 2.0**-44
 INFINITE_BETA = 2.0**50  # times ZERO_ENERGY: e⁻⁶⁴ is below any uniform number
 
 
-class Interactions(NamedTuple):
+class DiscreteInteractions(NamedTuple):
     """The graph and the energies, as the vector kernels read them. Never written to."""
 
     offsets: np.ndarray  # (n + 1,) int64; bonds of site i: offsets[i] up to offsets[i + 1]
@@ -65,6 +73,9 @@ class Interactions(NamedTuple):
     has_field: bool
     q: int
     equality_only: bool  # w[0] = −1, all others 0, as for Ising and Potts: no table needed
+    energy_rows: np.ndarray  # (rows, 8) float64; for heat bath by a table: energies of eight states
+    bond_rows: np.ndarray  # (2M,) int32; where the rows for each bond begin
+    site_rows: np.ndarray  # (n,) int32; where the rows for each site begin
 
 
 @lane_function
@@ -92,7 +103,7 @@ def only_where(mask, numbers):
 
 
 @lane_function
-def energy_change(states, own, new, shift, site, group, groups, model):
+def group_energy_change(states, own, new, shift, site, group, groups, model):
     """Return by how much the energy grows if the site goes from `own` to `new` = own + shift."""
     delta = reals(0.0)
     if model.equality_only:
@@ -127,7 +138,7 @@ def single_flip(states, generator, beta, model, site, group, groups, barker):
     row = site * groups + group
     own = load_bytes(states, row)
     new = turned(own, shift, q)
-    delta = energy_change(states, own, new, shift, site, group, groups, model)
+    delta = group_energy_change(states, own, new, shift, site, group, groups, model)
     delta = only_where(abs(delta) > ZERO_ENERGY, delta)
     x = load(beta, group) * delta
     e = exponential(-abs(x))
@@ -137,85 +148,6 @@ def single_flip(states, generator, beta, model, site, group, groups, barker):
     else:
         limit = limit * (1.0 - e * e * (1.0 / q))
     store_bytes(states, row, own ^ ((own ^ new) & mask_words(u <= limit)))
-
-
-@lane_function
-def strengths_by_state(states, model, direction, site, group, groups, scratch, first):
-    """Write Σ J over the bonds of one direction to neighbours in state m to row `first` + m.
-
-    Four states at a time, so that their sums stay in registers.
-    """
-    for m in range(0, model.q, 4):
-        s0 = s1 = s2 = s3 = reals(0.0)
-        for bond in range(model.offsets[site], model.offsets[site + 1]):
-            other = load_bytes(states, model.neighbours[bond] * groups + group)
-            strength = reals(model.strengths[bond] * model.belongs[direction, bond])
-            s0 = s0 + only_where(other == splat(m), strength)
-            s1 = s1 + only_where(other == splat(m + 1), strength)
-            s2 = s2 + only_where(other == splat(m + 2), strength)
-            s3 = s3 + only_where(other == splat(m + 3), strength)
-        store(scratch, first + m, s0)
-        store(scratch, first + m + 1, s1)
-        store(scratch, first + m + 2, s2)
-        store(scratch, first + m + 3, s3)
-
-
-@lane_function
-def state_energies(states, model, site, group, groups, scratch):
-    """Write the energy that the site would have in state k to row k of `scratch`, k < q."""
-    q = model.q
-    if model.equality_only:
-        strengths_by_state(states, model, 0, site, group, groups, scratch, 0)
-        for k in range(q):
-            field = reals(model.site_energy[site * q + k])
-            store(scratch, k, field - load(scratch, k))
-        return
-    for k in range(q):
-        store(scratch, k, reals(model.site_energy[site * q + k]))
-    for direction in range(len(model.bond_energy)):
-        first = q + 3
-        strengths_by_state(states, model, direction, site, group, groups, scratch, first)
-        for k in range(0, q, 4):
-            e0 = load(scratch, k)
-            e1 = load(scratch, k + 1)
-            e2 = load(scratch, k + 2)
-            e3 = load(scratch, k + 3)
-            for m in range(q):
-                strength = load(scratch, first + m)
-                place = m - k + q
-                e0 = e0 + strength * model.bond_energy[direction, place + 3]
-                e1 = e1 + strength * model.bond_energy[direction, place + 2]
-                e2 = e2 + strength * model.bond_energy[direction, place + 1]
-                e3 = e3 + strength * model.bond_energy[direction, place]
-            store(scratch, k, e0)
-            store(scratch, k + 1, e1)
-            store(scratch, k + 2, e2)
-            store(scratch, k + 3, e3)
-
-
-@lane_function
-def drawn_state(states, generator, beta, model, site, group, groups, scratch):
-    """Draw a new state at one site of eight chains by its Boltzmann probability."""
-    q = model.q
-    state_energies(states, model, site, group, groups, scratch)
-    b = load(beta, group)
-    lowest = reals(np.inf)
-    for k in range(q):
-        x = b * load(scratch, k)
-        store(scratch, k, x)
-        lowest = select(x <= lowest, x, lowest)
-    zero = abs(b) * ZERO_ENERGY
-    total = reals(0.0)
-    for k in range(q):
-        x = load(scratch, k) - lowest
-        total = total + exponential(-only_where(x > zero, x))
-        store(scratch, k, total)
-    u = (reals_of(next_word(generator, group) >> 11) + 1.0) * 2.0**-53
-    goal = u * total
-    new = splat(q - 1)  # less one for every running total that reaches the goal before the last
-    for k in range(q - 1):
-        new = new + mask_words(goal <= load(scratch, k))
-    store_bytes(states, site * groups + group, new)
 
 
 @njit(cache=True, nogil=True)
@@ -230,7 +162,7 @@ def metropolis(states, generator, beta, model, sweeps):
         State of the random streams, two rows per group.
     beta : (groups, 8) float64
         β of each chain in the unit of the model's energies, at most `INFINITE_BETA` in size.
-    model : Interactions
+    model : DiscreteInteractions
     sweeps : int
     """
     groups = len(beta)
@@ -238,17 +170,3 @@ def metropolis(states, generator, beta, model, sweeps):
         for site in range(len(model.offsets) - 1):
             for group in range(groups):
                 single_flip(states, generator, beta, model, site, group, groups, False)
-
-
-@njit(cache=True, nogil=True)
-def heat_bath(states, generator, beta, model, sweeps):
-    """Sweep all chains in place by heat bath; parameters as for `metropolis`."""
-    groups = len(beta)
-    scratch = np.zeros((2 * (model.q + 3), WORDS))
-    for _ in range(sweeps):
-        for site in range(len(model.offsets) - 1):
-            for group in range(groups):
-                if model.q == 2:
-                    single_flip(states, generator, beta, model, site, group, groups, True)
-                else:
-                    drawn_state(states, generator, beta, model, site, group, groups, scratch)

@@ -122,7 +122,7 @@ def advance(
         When each chain moves next; nan where that is not known.
     now, until : float
         Times, in sweeps.
-    model : thermo.kernels.discrete.Interactions
+    model : thermo.kernels.discrete.DiscreteInteractions
     """
     for chain in range(len(states)):
         tree = trees[chain]

@@ -15,7 +15,7 @@ __all__ = ["exchange"]
 
 
 @lane_function
-def exchange_energy(spins, i, j, model):
+def swap_spins(spins, i, j, model):
     """Exchange two spins; return by how much the energy grew.
 
     One after the other, so that the bond between them needs no special case.
@@ -48,7 +48,7 @@ def exchange(
         In the unit of the model's energies.
     ends : (M, 2) int32
         The bonds, M ≥ 1.
-    model : thermo.kernels.discrete.Interactions
+    model : thermo.kernels.discrete.DiscreteInteractions
     attempts : int
         Per chain; those at bonds of equal spins count.
     """
@@ -61,7 +61,7 @@ def exchange(
             j = ends[bond, 1]
             if spins[i] == spins[j]:
                 continue
-            x = beta[chain] * exchange_energy(spins, i, j, model)
+            x = beta[chain] * swap_spins(spins, i, j, model)
             decay = math.exp(-abs(x))
             limit = (1.0 if x <= 0.0 else decay) * (1.0 - 0.5 * decay * decay)
             if draw_unit(stream) > limit:

@@ -70,7 +70,7 @@ def energies(states, ends, couplings, unit, bond_energy, site_energy):
 def energy_change(states, site, new, model):
     """Return by how much the energy grows if `site` of one chain, ``states[site]``, became `new`.
 
-    `model` is a `thermo.kernels.discrete.Interactions`, whose unit of energy this is.
+    `model` is a `thermo.kernels.discrete.DiscreteInteractions`, whose unit of energy this is.
     """
     q = model.q
     own = np.int64(states[site])

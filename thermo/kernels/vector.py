@@ -39,10 +39,10 @@ from thermo.kernels.lane_reals import reals, select, square_root
 from thermo.kernels.lanes import any_lane, lane_function, load, store
 from thermo.kernels.streams import random_word
 
-__all__ = ["Interactions", "heat_bath", "measure", "metropolis", "over_relaxation"]
+__all__ = ["VectorInteractions", "heat_bath", "measure", "metropolis", "over_relaxation"]
 
 
-class Interactions(NamedTuple):
+class VectorInteractions(NamedTuple):
     """What the spins feel. Never written to."""
 
     order: np.ndarray  # (n,) int32; in which the sites are visited
@@ -174,7 +174,7 @@ def metropolis(spins, streams, model, beta, steps, sweeps):
         Component k of spin i in row d·i + k; chain 8·g + l is lane l of group g.
     streams : (groups, 2, 8) uint64
         States of the random streams, one per chain.
-    model : Interactions
+    model : VectorInteractions
     beta : (groups, 8) float64
         Any real numbers.
     steps : (groups, 8) float64

@@ -33,14 +33,13 @@ from __future__ import annotations
 
 import math
 from decimal import Context, Decimal
-from difflib import get_close_matches
 from fractions import Fraction
 
-from thermo.errors import InvalidInputError
+from thermo.arguments import one_of
+from thermo.sampling.updates import SPIN_UPDATES
 
-__all__ = ["ALWAYS", "HALF", "UPDATES", "checked_update", "flip_threshold"]
+__all__ = ["ALWAYS", "HALF", "checked_update", "flip_threshold"]
 
-UPDATES = ("metropolis", "heat_bath")
 ALWAYS = 2**64  # the threshold of a flip that is never refused
 HALF = 2**63  # … and of one that a coin decides
 
@@ -50,13 +49,7 @@ _NEVER = 46  # e⁻⁴⁶ · 2⁶⁴ < ½
 
 def checked_update(update: str) -> str:
     """Return `update` if it is the name of an update rule, otherwise name the nearest."""
-    if update in UPDATES:
-        return update
-    near = get_close_matches(str(update), UPDATES, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise InvalidInputError(
-        f"update = {update!r} was given; accepted: {', '.join(map(repr, UPDATES))}{hint}"
-    )
+    return one_of(update, "update", SPIN_UPDATES)
 
 
 def flip_threshold(
@@ -67,7 +60,7 @@ def flip_threshold(
     Parameters
     ----------
     update : str
-        One of `UPDATES`.
+        One of `SPIN_UPDATES`.
     beta : float
         Any real number or ±inf, in 1/energy.
     delta : Fraction

@@ -9,21 +9,25 @@ from thermo.kernels.clusters import Bonds, Scratch, advance
 from thermo.kernels.discrete_moves import energies
 from thermo.kernels.lanes import WORDS
 from thermo.models.difference import DifferenceModel
+from thermo.models.ising import Ising
 from thermo.sampling.batch import one_per_chain
 from thermo.sampling.cluster_rules import (
     check_clusters,
     check_unfrustrated,
     joining_probability,
     joins_by_colour,
+    one_coupling,
 )
 from thermo.sampling.discrete_rules import energy_tables
+from thermo.sampling.lane_observables import LaneObservables
 from thermo.temperature import as_beta
 
 __all__ = ["ClusterBatch"]
 
-_SCALE = 2.0**53  # of the thresholds that random integers are compared with
+_CERTAIN = np.uint64(2**64 - 1)  # a threshold that one random word in 2⁶⁴ fails
 _BIT_ROWS = 8  # of 8 random words: drawn at a time
-_SNAPSHOT_BYTES = 2**18  # states held before they are measured: as many as stay in the cache
+_SNAPSHOT_BYTES = 2**19  # states held before they are measured: as many as stay in the cache
+_LEAST_SNAPSHOT_LANES = 64  # with fewer, most lanes would be empty
 
 
 class ClusterBatch:
@@ -39,8 +43,8 @@ class ClusterBatch:
     antiferromagnetic Potts models move two states at a time (Wang–Swendsen–Kotecký). Clock spins
     are mirrored at random axes, through two hours and between them.
 
-    For 64 chains and more of an Ising model whose couplings are all ±J see `ClusterLaneBatch`: the
-    same updates many times faster.
+    For hundreds of chains of an Ising model whose couplings are all ±J see `ClusterLaneBatch`: the
+    same updates several times faster.
 
     Parameters
     ----------
@@ -81,18 +85,16 @@ class ClusterBatch:
         self.model = model
         self._one_cluster = update == "wolff"
         self._signs: set[int] = set()
-        lattice, q = model.lattice, model.n_states
+        lattice = model.lattice
         self._couplings, kind = np.unique(model.couplings, return_inverse=True)
-        self._bonds = Bonds(
-            offsets=lattice.offsets.astype(np.uint32),
-            neighbours=lattice.adjacency.astype(np.uint32),
-            row=kind[lattice.adjacent_bonds].astype(np.uint32) * (2 * q - 1) ** 2,
-            n_states=q,
-        )
+        self._bonds = _bonds_of(model, kind, smaller_only=not self._one_cluster)
         self._energy_tables = energy_tables(model)
+        self._lane_observables = None
+        if isinstance(model, Ising) and (coupling := one_coupling(model)):
+            self._lane_observables = LaneObservables(model, *coupling)
         rows = max(_BIT_ROWS, int(lattice.degrees.max(initial=0)) // WORDS + 1)
         self._scratch = Scratch(
-            queue=np.zeros(lattice.n_sites + 1, dtype=np.uint32),
+            sites=np.zeros(lattice.n_sites + 1, dtype=np.uint32),
             bits=np.zeros((rows, WORDS), dtype=np.uint64),
         )
         start_seed, move_seed = seed.spawn(2)
@@ -123,10 +125,14 @@ class ClusterBatch:
         of_one_state = joining[self._by_colour, :, 1, 0]  # what parting two equal spins costs
         joining[self._by_colour] = 0.0
         joining[self._by_colour, :, :, 0] = of_one_state[..., None]
-        difference = np.arange(1 - self.model.n_states, self.model.n_states)
-        joining = joining[:, :, difference[:, None], difference]
-        threshold = np.rint(joining * _SCALE).astype(np.uint64, order="C")
-        self._threshold = threshold.reshape(beta.size, -1)
+        q = self.model.n_states
+        difference = np.arange(1 - q, q)
+        after, before = (difference - difference[:, None]) % q, difference % q
+        joining = joining[:, :, after, before]
+        certain = joining == 1.0
+        limit = np.ldexp(np.where(certain, 0.0, joining), 64).astype(np.uint64)
+        threshold = np.where(certain, _CERTAIN, limit)
+        self._threshold = np.ascontiguousarray(threshold.reshape(beta.size, -1))
         beta.flags.writeable = False
         self._beta = beta
 
@@ -149,10 +155,9 @@ class ClusterBatch:
         step = max(1, _SNAPSHOT_BYTES // self._states.size)
         for start in range(0, draws, step):
             snapshots = self._advance(every, min(step, draws - start))
-            by_site = np.ascontiguousarray(snapshots.reshape(-1, snapshots.shape[2]).T)
-            energy = energies(by_site.view(np.uint8), *self._energy_tables)
-            observed = self.model.observables(self.model.spins_of(snapshots))
-            parts.append({"energy": energy.reshape(snapshots.shape[:2]), **observed})
+            measured = self._measure(snapshots.reshape(-1, snapshots.shape[2]))
+            shape = snapshots.shape[:2]
+            parts.append({name: values.reshape(shape) for name, values in measured.items()})
         return {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
 
     def state(self) -> dict[str, np.ndarray]:
@@ -168,6 +173,14 @@ class ClusterBatch:
         self._states[:] = state["states"]
         self._generator[:] = state["generator"]
         self.beta = state["beta"]
+
+    def _measure(self, states: np.ndarray) -> dict[str, np.ndarray]:
+        """Measure states, int8 of shape (snapshots, n): name → (snapshots,)."""
+        if self._lane_observables is not None and len(states) >= _LEAST_SNAPSHOT_LANES:
+            return self._lane_observables.of_snapshots(states)
+        by_site = np.ascontiguousarray(states.T)
+        energy = energies(by_site.view(np.uint8), *self._energy_tables)
+        return {"energy": energy, **self.model.observables(self.model.spins_of(states))}
 
     def _advance(self, sweeps: int, draws: int) -> np.ndarray:
         """Run the kernel; return the states of every draw, int8 of shape (chains, draws, n)."""
@@ -185,3 +198,15 @@ class ClusterBatch:
             snapshots,
         )
         return snapshots
+
+
+def _bonds_of(model: DifferenceModel, kind: np.ndarray, smaller_only: bool) -> Bonds:
+    """List the bonds of each site, of the couplings `kind`: all, or those with smaller sites."""
+    lattice, q = model.lattice, model.n_states
+    site = np.repeat(np.arange(lattice.n_sites, dtype=np.uint32), lattice.degrees)
+    listed = lattice.adjacency < site if smaller_only else np.ones(site.size, dtype=bool)
+    links = np.empty((np.count_nonzero(listed), 2), dtype=np.uint32)
+    links[:, 0] = lattice.adjacency[listed]
+    links[:, 1] = kind[lattice.adjacent_bonds[listed]] * (2 * q - 1) ** 2
+    ends = np.cumsum(np.bincount(site[listed], minlength=lattice.n_sites))
+    return Bonds(np.concatenate([[0], ends]).astype(np.uint32), links, q)

@@ -8,7 +8,7 @@ from thermo.errors import InvalidInputError
 from thermo.kernels.cluster_lanes import THRESHOLD_ROWS, ClusterRules, ClusterScratch, advance
 from thermo.kernels.lanes import WORDS, bit_planes, pack
 from thermo.models.ising import Ising
-from thermo.sampling.cluster_rules import check_clusters, check_unfrustrated
+from thermo.sampling.cluster_rules import check_clusters, check_unfrustrated, one_coupling
 from thermo.sampling.lane_chains import LaneChains
 
 __all__ = ["ClusterLaneBatch"]
@@ -19,7 +19,7 @@ class ClusterLaneBatch(LaneChains):
 
     The same updates as in `ClusterBatch`, which takes other models and general couplings: a sweep
     of ``"wolff"`` is one cluster per replica, one of ``"swendsen_wang"`` all clusters. 512 chains
-    of the 32×32 torus cost what 40 (Wolff) to 120 cost there, and fewer as much.
+    of the 32×32 torus cost what 60 (Wolff) to 150 cost there, and fewer as much.
 
     Parameters
     ----------
@@ -58,15 +58,14 @@ class ClusterLaneBatch(LaneChains):
         self, model: Ising, update: str, beta: np.ndarray, seed: np.random.SeedSequence
     ) -> None:
         check_clusters(model, update)
-        magnitude = model.magnitude if isinstance(model, Ising) else None
-        if magnitude is None:
+        bonds = one_coupling(model) if isinstance(model, Ising) else None
+        if bonds is None:
             raise InvalidInputError(
                 f"model = {model!r} was given; accepted here: thermo.Ising with couplings ±J of "
                 "one J (see ClusterBatch)"
             )
         self._one_cluster = update == "wolff"
-        coupling = model.coupling if model.has_uniform_coupling else magnitude
-        flipped = model.couplings * coupling < 0
+        coupling, flipped = bonds
         lattice, n, m = model.lattice, model.lattice.n_sites, model.lattice.n_edges
         edges = lattice.edges
         self._rules = ClusterRules(

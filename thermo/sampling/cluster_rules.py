@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -10,31 +9,27 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
+from thermo.arguments import one_of
 from thermo.errors import InvalidInputError
 from thermo.models.difference import DifferenceModel
+from thermo.models.ising import Ising
+from thermo.sampling.updates import CLUSTER_UPDATES
 
 __all__ = [
-    "CLUSTER_UPDATES",
     "check_clusters",
     "check_unfrustrated",
     "frustrated_cycle",
     "joins_by_colour",
     "joining_probability",
+    "one_coupling",
 ]
 
-CLUSTER_UPDATES = ("wolff", "swendsen_wang")
 _NEARLY = 1e-12  # of the largest bond energy: differences below it are rounding
 
 
 def check_clusters(model: Any, update: str) -> None:
     """Refuse what is no cluster update, and models whose clusters could not be moved freely."""
-    if update not in CLUSTER_UPDATES:
-        near = get_close_matches(str(update), CLUSTER_UPDATES, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise InvalidInputError(
-            f"update = {update!r} was given; accepted: "
-            f"{', '.join(map(repr, CLUSTER_UPDATES))}{hint}"
-        )
+    one_of(update, "update", CLUSTER_UPDATES)
     if not isinstance(model, DifferenceModel):
         raise InvalidInputError(
             f"model = {model!r} was given; accepted: thermo.Ising, Potts or Clock"
@@ -140,6 +135,14 @@ def frustrated_cycle(n: int, edges: NDArray, antiferromagnetic: NDArray) -> list
             best = (seen[site], place)
         seen[site] = place
     return sites[best[0] : best[1]]
+
+
+def one_coupling(model: Ising) -> tuple[float, NDArray[np.bool_]] | None:
+    """Return J and which bonds have −J, or nothing if there are others."""
+    if model.magnitude is None:
+        return None
+    coupling = model.coupling if model.has_uniform_coupling else model.magnitude
+    return coupling, model.couplings * coupling < 0
 
 
 def joins_by_colour(model: DifferenceModel, beta: ArrayLike) -> NDArray[np.bool_]:

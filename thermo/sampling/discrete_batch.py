@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from thermo.kernels import discrete
+from thermo.kernels import discrete, discrete_heat_bath
 from thermo.kernels.lanes import WORDS
 from thermo.models.difference import DifferenceModel
 from thermo.sampling.acceptance import checked_update
@@ -20,7 +20,8 @@ class DiscreteBatch(DiscreteChains):
     Heat bath draws the new state from its conditional distribution. Metropolis proposes another
     state and accepts it with :math:`\min(1, e^{-x})(1 - e^{-2|x|}/q)`, x = βΔE: both reach every
     state from every other in one sweep, at every finite β and on any graph; see
-    `thermo.kernels.discrete`. At β = ±inf chains only move where βE does not rise.
+    `thermo.kernels.discrete` and `thermo.kernels.discrete_heat_bath`. At β = ±inf chains only move
+    where βE does not rise.
 
     Chains are swept eight at a time; multiples of 32 waste nothing.
 
@@ -98,5 +99,6 @@ class DiscreteBatch(DiscreteChains):
         """Visit every site `sweeps` times, in the order of the sites."""
         beta = np.zeros(self._groups * WORDS)
         beta[: self.chains] = self._kernel_beta
-        kernel = discrete.metropolis if self.update == "metropolis" else discrete.heat_bath
+        heat_bath = self.update == "heat_bath"
+        kernel = discrete_heat_bath.heat_bath if heat_bath else discrete.metropolis
         kernel(self._rows, self._streams, beta.reshape(-1, WORDS), self._rules, sweeps)

@@ -6,10 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from thermo.kernels.discrete import INFINITE_BETA, Interactions
+from thermo.kernels.discrete import INFINITE_BETA, DiscreteInteractions
+from thermo.kernels.lanes import WORDS
 from thermo.models.difference import DifferenceModel
 
 __all__ = ["energy_tables", "energy_unit", "interactions", "kernel_beta", "largest_change"]
+
+_MOST_ROWS = 256  # half a MiB for the 32 chains that go together: what an outer cache holds
+_MOST_ROWS_PER_SITE = 4  # a row takes about as long to make as a visit saves
+_NO_ROWS: dict[str, np.ndarray] = {
+    "energy_rows": np.zeros((0, WORDS)),
+    "bond_rows": np.zeros(0, dtype=np.int32),
+    "site_rows": np.zeros(0, dtype=np.int32),
+}
 
 
 def largest_change(model: DifferenceModel) -> float:
@@ -32,7 +41,7 @@ def kernel_beta(model: DifferenceModel, beta: np.ndarray) -> np.ndarray:
     return np.clip(beta * energy_unit(model), -INFINITE_BETA, INFINITE_BETA)
 
 
-def interactions(model: DifferenceModel) -> Interactions:
+def interactions(model: DifferenceModel) -> DiscreteInteractions:
     """Return the graph and the energies of a model in units of `energy_unit`.
 
     A bond is listed at both its ends. What the head sees of w is w reversed, so that models whose
@@ -50,16 +59,22 @@ def interactions(model: DifferenceModel) -> Interactions:
     tail, head = model.bond_ends.T.astype(np.int64)
     site, other = np.concatenate([tail, head]), np.concatenate([head, tail])
     order = np.lexsort((other, site))
+    strengths = np.concatenate([strengths, strengths])[order]
     is_head = np.repeat([0, 1], len(tail))[order] if len(seen) == 2 else np.zeros_like(order)
+
+    if equality_only and not model.fields.any():
+        rows = _NO_ROWS  # heat bath has a faster way
+    else:
+        rows = _energy_rows(model, strengths, seen, is_head)
 
     stride = int(2 * q - 1).bit_length()
     difference = np.arange(2**stride) - q
     after = seen[:, (difference[None, :] - np.arange(q)[:, None]) % q]
     changes = after - seen[:, None, difference % q]
-    return Interactions(
+    return DiscreteInteractions(
         offsets=np.array(model.lattice.offsets),
         neighbours=other[order].astype(np.int32),
-        strengths=np.concatenate([strengths, strengths])[order],
+        strengths=strengths,
         belongs=(is_head == np.arange(len(seen))[:, None]).astype(np.float64),
         bond_energy=np.ascontiguousarray(seen[:, (np.arange(2 * q + 3) - q - 3) % q]),
         tables=is_head * (q * 2**stride),
@@ -69,7 +84,41 @@ def interactions(model: DifferenceModel) -> Interactions:
         has_field=bool(model.site_energy.any()),
         q=q,
         equality_only=equality_only,
+        **rows,
     )
+
+
+def _energy_rows(
+    model: DifferenceModel, strengths: np.ndarray, seen: np.ndarray, is_head: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return the table of `thermo.kernels.discrete_heat_bath`, or an empty one where none pays.
+
+    Each kind of bond (its J, and the end seen from) has ⌈q/8⌉·q rows of eight states: block by
+    block, and for each state m of the neighbour, the energies J (w[m − k] − min w). Each kind of
+    site (its field) has ⌈q/8⌉ rows. Energies beyond state q − 1 are infinite.
+    """
+    q = model.n_states
+    blocks = -(-q // WORDS)
+    values, value = np.unique(strengths, return_inverse=True)
+    _, sites, field = np.unique(model.fields, return_index=True, return_inverse=True)
+    kinds = len(values) * len(seen)
+    places = (kinds * q + len(sites)) * blocks
+    if q == 2 or places > min(_MOST_ROWS_PER_SITE * len(field), _MOST_ROWS):
+        return _NO_ROWS
+
+    state = np.arange(q)
+    w = seen - seen.min()
+    bonds = np.full((len(values), len(seen), q, blocks * WORDS), np.inf)
+    bonds[..., :q] = values[:, None, None, None] * w[:, (state[:, None] - state) % q]
+    bonds = bonds.reshape(kinds, q, blocks, WORDS).swapaxes(1, 2)
+    fields = np.full((len(sites), blocks * WORDS), np.inf)
+    at_site = model.site_energy[sites] / energy_unit(model)
+    fields[:, :q] = at_site - at_site.min(axis=1, keepdims=True)
+    return {
+        "energy_rows": np.concatenate([bonds.reshape(-1, WORDS), fields.reshape(-1, WORDS)]),
+        "bond_rows": ((value.ravel() * len(seen) + is_head) * (q * blocks)).astype(np.int32),
+        "site_rows": ((kinds * q + field.ravel()) * blocks).astype(np.int32),
+    }
 
 
 def energy_tables(model: DifferenceModel) -> tuple[Any, ...]:

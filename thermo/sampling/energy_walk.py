@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,7 @@ from thermo.errors import InvalidInputError
 from thermo.kernels.flat_moves import SHIFT, DiscreteSystem
 from thermo.sampling.energy_grid import EnergyGrid, energy_grid, flat_system
 
-__all__ = ["EnergyWalk"]
+__all__ = ["EnergyWalk", "check_tables"]
 
 _MOST_COUNTERS = 2**27  # numbers in the tables of all walkers: a gigabyte
 
@@ -31,8 +29,6 @@ class EnergyWalk(ABC):
         Gives every walker its start at β = 0 and its stream.
     bin_width : float, optional
         See `thermo.sampling.energy_grid.energy_grid`.
-    threads : int
-        Walkers advanced at the same time; the numbers do not depend on it.
 
     Attributes
     ----------
@@ -54,7 +50,6 @@ class EnergyWalk(ABC):
         walkers: int,
         seed: np.random.SeedSequence,
         bin_width: float | None = None,
-        threads: int = 1,
     ) -> None:
         self.model = model
         self.walkers = whole_number(walkers, "walkers", 1)
@@ -63,14 +58,8 @@ class EnergyWalk(ABC):
         discrete = isinstance(self._system, DiscreteSystem)
         # The unit of the walk's energies.
         self._quantum = self.grid.width * 2.0**-SHIFT if discrete else 1.0
-        self._threads = threads
+        check_tables(self.walkers, self.grid, int(self._system.reach))
         columns = 2 * int(self._system.reach) + 1
-        if self.walkers * self.grid.bins * columns > _MOST_COUNTERS:
-            raise InvalidInputError(
-                f"{self.walkers} walkers over {self.grid.bins} bins, of which a move can cross "
-                f"{columns // 2}, need {self.walkers * self.grid.bins * columns:.3g} counters; "
-                f"accepted: at most {_MOST_COUNTERS:.3g} (give a larger bin_width)"
-            )
         start_seed, stream_seed = seed.spawn(2)
         start = np.random.Generator(np.random.PCG64(start_seed))
         streams = stream_seed.generate_state(2 * self.walkers, np.uint64)
@@ -116,19 +105,17 @@ class EnergyWalk(ABC):
 
     def sweep(self, sweeps: int) -> None:
         """Make n·`sweeps` moves with every walker."""
-        self._for_each_walker(lambda k: self._advance(sweeps, self._walker(k)))
+        for k in range(self.walkers):
+            self._advance(sweeps, self._walker(k))
 
     def record(self, draws: int, every: int) -> np.ndarray:
         """Return the energies after every `every` sweeps, float64 of shape (walkers, draws)."""
         series = np.empty((self.walkers, draws))
-
-        def run(k: int) -> None:
+        for k in range(self.walkers):
             walker = self._walker(k)
             for draw in range(draws):
                 self._advance(every, walker)
                 series[k, draw] = walker["energy"][0]
-
-        self._for_each_walker(run)
         return series * self._quantum
 
     def state(self) -> dict[str, np.ndarray]:
@@ -156,17 +143,28 @@ class EnergyWalk(ABC):
         """Views of one walker's part of everything that changes."""
         return {name: array[k] for name, array in self._changing.items()}
 
-    def _for_each_walker(self, work: Callable[[int], None]) -> None:
-        if self._threads == 1:
-            for k in range(self.walkers):
-                work(k)
-        else:
-            with ThreadPoolExecutor(self._threads) as pool:
-                list(pool.map(work, range(self.walkers)))
-
     @abstractmethod
     def _advance(self, sweeps: int, walker: dict[str, np.ndarray]) -> None:
         """Run the kernel for one walker, whose part of every array is given."""
+
+
+def check_tables(walkers: int, grid: EnergyGrid, reach: int) -> None:
+    """Refuse tables of transitions that would take more than a gigabyte.
+
+    Parameters
+    ----------
+    walkers : int
+    grid : EnergyGrid
+    reach : int
+        The most bins that a move can cross.
+    """
+    counters = walkers * grid.bins * (2 * reach + 1)
+    if counters > _MOST_COUNTERS:
+        raise InvalidInputError(
+            f"{walkers} walkers over {grid.bins} bins, of which a move can cross {reach}, need "
+            f"{counters:.3g} counters; accepted: at most {_MOST_COUNTERS:.3g} (give a larger "
+            "bin_width)"
+        )
 
 
 def _quanta(states: np.ndarray, system: DiscreteSystem) -> np.ndarray:

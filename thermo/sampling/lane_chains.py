@@ -10,6 +10,7 @@ from thermo.errors import InvalidInputError
 from thermo.kernels.lanes import LANES, WORDS, pack, unpack
 from thermo.models.ising import Ising
 from thermo.sampling.batch import one_per_chain
+from thermo.sampling.lane_observables import LaneObservables
 from thermo.temperature import as_beta
 
 __all__ = ["LaneChains", "lane_spins"]
@@ -55,7 +56,8 @@ class LaneChains(ABC):
         self.model = model
         self._coupling = coupling
         self.beta = beta
-        self._pairs = _observed_pairs(model, flipped)
+        self._observables = LaneObservables(model, coupling, flipped)
+        self._pairs = self._observables.pairs
         n = model.lattice.n_sites
         start, sweeps = seed.spawn(2)
         # Below the spins a row of all down and one of all up, for counting single spins.
@@ -104,23 +106,11 @@ class LaneChains(ABC):
 
     def record(self, draws: int, every: int) -> dict[str, np.ndarray]:
         """Measure `draws` times, each after `every` more sweeps: name → (chains, draws)."""
-        model, chains = self.model, self.beta.size
-        n = model.lattice.n_sites
-        names = ["energy", "magnetization"]
-        if model.lattice.is_bipartite:
-            names.append("staggered_magnetization")
-        series = {name: np.empty((chains, draws)) for name in names}
+        parts = []
         for start in range(0, draws, _MOST_DRAWS):
-            part = slice(start, min(start + _MOST_DRAWS, draws))
-            plain, flipped, up, in_step = (
-                count[:chains] for count in self._advance(every, part.stop - part.start)
-            )
-            bonds = (len(self._pairs[0]) - 2 * plain) - (len(self._pairs[1]) - 2 * flipped)
-            series["energy"][:, part] = -self._coupling * bonds - model.field * (2 * up - n)
-            series["magnetization"][:, part] = 2 * up - n
-            if model.lattice.is_bipartite:
-                series["staggered_magnetization"][:, part] = 2 * in_step - n
-        return series
+            counts = self._advance(every, min(_MOST_DRAWS, draws - start))
+            parts.append(self._observables.series([c[: self.beta.size] for c in counts]))
+        return {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
 
     def state(self) -> dict[str, np.ndarray]:
         """Return a copy of everything that changes."""
@@ -165,19 +155,3 @@ def _padded(values: np.ndarray) -> np.ndarray:
     if len(values) == LANES:
         return values
     return values[np.minimum(np.arange(LANES), len(values) - 1)]
-
-
-def _observed_pairs(model: Ising, flipped: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Pairs of rows to compare: plain bonds, flipped bonds; spins with down, and with their order.
-
-    A spin on sublattice 0 is in step with the staggered order if up, one on sublattice 1 if down.
-    """
-    lattice = model.lattice
-    n = lattice.n_sites
-    sites = np.arange(n)
-    up = np.stack([sites, np.full(n, n)], axis=1)
-    in_step = up[:0]
-    if lattice.sublattice is not None:
-        in_step = np.stack([sites, n + lattice.sublattice], axis=1)
-    pairs = (lattice.edges[~flipped], lattice.edges[flipped], up, in_step)
-    return tuple(np.array(p, dtype=np.int32) for p in pairs)

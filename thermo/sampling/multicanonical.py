@@ -21,7 +21,7 @@ class Multicanonical(EnergyWalk):
 
     Parameters
     ----------
-    model, walkers, seed, bin_width, threads
+    model, walkers, seed, bin_width
         As of `EnergyWalk`.
     log_density : array_like, shape (bins,)
         ln g̃ of every bin of the grid up to a constant, −inf where unknown; there ln g̃ is continued
@@ -55,18 +55,10 @@ class Multicanonical(EnergyWalk):
         seed: np.random.SeedSequence,
         log_density: np.ndarray,
         bin_width: float | None = None,
-        threads: int = 1,
     ) -> None:
-        super().__init__(model, walkers, seed, bin_width, threads)
-        given = as_real(log_density, "log_density")
-        known = np.flatnonzero(np.isfinite(given))
-        bad = np.isnan(given) | (given == np.inf)
-        if given.shape != (self.grid.bins,) or not known.size or bad.any():
-            raise InvalidInputError(
-                f"log_density of shape {given.shape} with {known.size} finite numbers was given; "
-                f"accepted: shape ({self.grid.bins},), numbers or -inf, at least one number"
-            )
-        self.log_density = np.interp(np.arange(self.grid.bins), known, given[known])
+        super().__init__(model, walkers, seed, bin_width)
+        self.log_density = extended_log_density(log_density, self.grid.bins)
+        known = np.flatnonzero(np.isfinite(log_density))
         ends = np.array([known[0], known[-1], -1, 0])
         self._changing["ends"] = np.tile(ends, (self.walkers, 1))
 
@@ -85,3 +77,22 @@ class Multicanonical(EnergyWalk):
             walker["ends"],
             self._system,
         )
+
+
+def extended_log_density(log_density: np.ndarray, bins: int) -> np.ndarray:
+    """Return ln g̃ of every bin: where it is unknown (−inf), continued from the bins around.
+
+    Raises
+    ------
+    InvalidInputError
+        Another shape than (bins,), NaN or +inf, or no number at all.
+    """
+    given = as_real(log_density, "log_density")
+    known = np.flatnonzero(np.isfinite(given))
+    bad = np.isnan(given) | (given == np.inf)
+    if given.shape != (bins,) or not known.size or bad.any():
+        raise InvalidInputError(
+            f"log_density of shape {given.shape} with {known.size} finite numbers was given; "
+            f"accepted: shape ({bins},), numbers or -inf, at least one number"
+        )
+    return np.interp(np.arange(bins), known, given[known])

@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from thermo.sampling.batch import Batch
 
-__all__ = ["Annealed", "anneal", "systematic_parents"]
+__all__ = ["Population", "systematic_parents"]
 
 Array = NDArray[np.float64]
-
-
-class Annealed(NamedTuple):
-    """What one population saw at each of S steps of β, begun at β = 0 with R members.
-
-    Attributes
-    ----------
-    series : dict of str → ndarray, shape (S, R)
-        Energy and the model's other observables, of every member.
-    log_ratio : ndarray, shape (S,)
-        Estimates of ln Z(β)/Z(0).
-    family_size : ndarray, shape (S,)
-        ρ_t = R Σ_f ν_f², with ν_f the fraction of members that descend from member f of the
-        beginning: 1 at first, R when all have one ancestor.
-    overlap : ndarray, shape (S,)
-        (Σ w)²/(R Σ w²) of the weights with which a step was entered: 1 if all are alike.
-    """
-
-    series: dict[str, Array]
-    log_ratio: Array
-    family_size: Array
-    overlap: Array
 
 
 def systematic_parents(weights: ArrayLike, uniform: float) -> NDArray[np.intp]:
@@ -70,14 +47,8 @@ def systematic_parents(weights: ArrayLike, uniform: float) -> NDArray[np.intp]:
     return np.minimum(np.searchsorted(reach, marks, side="right"), last)
 
 
-def anneal(
-    batches: Sequence[Batch],
-    beta: Array,
-    sweeps: int,
-    seed: np.random.SeedSequence,
-    after_step: Callable[[], None] = lambda: None,
-) -> Annealed:
-    r"""Take a population from β = 0 through a schedule of β, of either sign.
+class Population:
+    r"""R copies of a model on their way from β = 0 to β of either sign.
 
     From β to β′ member i gets the weight :math:`w_i = e^{-(\beta' - \beta) E_i}`; the population is
     resampled by these weights and swept at β′. The mean weights multiply up to an estimate of
@@ -87,50 +58,104 @@ def anneal(
     ----------
     batches : sequence of Batch
         Together R chains, drawn independently at β = 0 (as batches begin).
-    beta : ndarray, shape (S,)
-        The schedule: 0, then away from it in one direction; finite.
-    sweeps : int
-        At every β, after resampling and before measuring.
     seed : numpy.random.SeedSequence
         Of the resampling; not one of the batches'.
-    after_step : callable
-        Called after every β.
 
-    Returns
-    -------
-    Annealed
+    Attributes
+    ----------
+    beta : ndarray, shape (S,)
+        The β that were entered so far.
+    log_ratio : ndarray, shape (S,)
+        Estimates of ln Z(β)/Z(0).
+    family_size : ndarray, shape (S,)
+        ρ_t = R Σ_f ν_f², with ν_f the fraction of members that descend from member f of the
+        beginning: 1 at first, R when all have one ancestor.
+    overlap : ndarray, shape (S,)
+        (Σ w)²/(R Σ w²) of the weights with which a β was entered: 1 if all are alike.
 
     References
     ----------
     K. Hukushima, Y. Iba, AIP Conf. Proc. 690, 200 (2003); J. Machta, Phys. Rev. E 82, 026704
     (2010).
     """
-    generator = np.random.Generator(np.random.PCG64(seed))
-    borders = np.cumsum([batch.beta.size for batch in batches])
-    members, steps = int(borders[-1]), len(beta)
-    family = np.arange(members)
-    log_ratio, family_size, overlap = np.zeros(steps), np.ones(steps), np.ones(steps)
-    series: dict[str, Array] = {}
-    for k in range(steps):
-        if k > 0:
-            exponent = -(beta[k] - beta[k - 1]) * series["energy"][k - 1]
-            weights = np.exp(exponent - exponent.max())
-            log_ratio[k] = log_ratio[k - 1] + exponent.max() + np.log(weights.mean())
-            overlap[k] = weights.sum() ** 2 / (members * (weights**2).sum())
-            parents = systematic_parents(weights, generator.random())
-            spins = _children(np.concatenate([batch.spins for batch in batches]), parents)
-            for batch, part in zip(batches, np.split(spins, borders[:-1]), strict=True):
-                batch.spins = part
-            family = family[parents]
-            family_size[k] = (np.bincount(family).astype(np.float64) ** 2).sum() / members
-        for batch in batches:
-            batch.beta = np.full(batch.beta.size, beta[k])
-        measured = [batch.record(1, sweeps) for batch in batches]
-        for name in measured[0]:
-            values = np.concatenate([part[name][:, 0] for part in measured])
-            series.setdefault(name, np.empty((steps, members)))[k] = values
-        after_step()
-    return Annealed(series, log_ratio, family_size, overlap)
+
+    def __init__(self, batches: Sequence[Batch], seed: np.random.SeedSequence) -> None:
+        self._batches, self._seed = batches, seed
+        self._borders = np.cumsum([batch.beta.size for batch in batches])
+        self._energy = np.zeros(self._borders[-1])
+        self._family = np.arange(self._borders[-1])
+        self._steps = np.zeros((0, 4))  # for every β entered: β, log_ratio, family_size, overlap
+
+    @property
+    def beta(self) -> Array:
+        return self._steps[:, 0]
+
+    @property
+    def log_ratio(self) -> Array:
+        return self._steps[:, 1]
+
+    @property
+    def family_size(self) -> Array:
+        return self._steps[:, 2]
+
+    @property
+    def overlap(self) -> Array:
+        return self._steps[:, 3]
+
+    def enter(self, beta: float, sweeps: int) -> dict[str, Array]:
+        """Resample to β, sweep there, and measure: name → (R,), ``"energy"`` and others.
+
+        Parameters
+        ----------
+        beta : float
+            The first one is 0, and the others go away from it in one direction; finite.
+        sweeps : int
+        """
+        estimates = 0.0, 1.0, 1.0
+        if len(self._steps):
+            estimates = self._resampled(-(beta - self.beta[-1]) * self._energy)
+        for batch in self._batches:
+            batch.beta = np.full(batch.beta.size, beta)
+        parts = [batch.record(1, sweeps) for batch in self._batches]
+        series = {name: np.concatenate([part[name][:, 0] for part in parts]) for name in parts[0]}
+        self._energy = series["energy"]
+        self._steps = np.vstack([self._steps, (beta, *estimates)])
+        return series
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return everything that changes; the arrays are never written to."""
+        state = {"energy": self._energy, "family": self._family, "steps": self._steps}
+        for number, batch in enumerate(self._batches):
+            state |= {f"{number} {name}": values for name, values in batch.state().items()}
+        return state
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Go back to a `state`; what follows is bit for bit what followed it."""
+        self._energy, self._family, self._steps = state["energy"], state["family"], state["steps"]
+        for number, batch in enumerate(self._batches):
+            own = f"{number} "
+            batch.restore({k.removeprefix(own): v for k, v in state.items() if k.startswith(own)})
+
+    def _resampled(self, log_weights: Array) -> tuple[float, float, float]:
+        """Replace the members by children of theirs; return the estimates that belong to it."""
+        largest, members = log_weights.max(), len(log_weights)
+        weights = np.exp(log_weights - largest)
+        parents = systematic_parents(weights, self._uniform())
+        spins = _children(np.concatenate([batch.spins for batch in self._batches]), parents)
+        for batch, part in zip(self._batches, np.split(spins, self._borders[:-1]), strict=True):
+            batch.spins = part
+        self._family = self._family[parents]
+        return (
+            self.log_ratio[-1] + largest + np.log(weights.mean()),
+            (np.bincount(self._family).astype(np.float64) ** 2).sum() / members,
+            weights.sum() ** 2 / (members * (weights**2).sum()),
+        )
+
+    def _uniform(self) -> float:
+        """The random number of this resampling: one for each, so that none need be kept."""
+        generator = np.random.PCG64(self._seed)
+        generator.advance(len(self._steps) - 1)
+        return np.random.Generator(generator).random()
 
 
 def _children(spins: NDArray, parents: NDArray[np.intp]) -> NDArray:

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from thermo.arguments import one_of, shown
 from thermo.errors import InvalidInputError
 from thermo.models.ising import Ising
 from thermo.sampling.batch import Batch
+from thermo.sampling.updates import CLUSTER_UPDATES, DISCRETE_UPDATES, VECTOR_UPDATES
 
-__all__ = ["UPDATES", "BatchKind", "accepted_updates", "batch_kind"]
-
-SPIN_UPDATES = ("metropolis", "heat_bath")
-CLUSTER_UPDATES = ("wolff", "swendsen_wang")
-DISCRETE_UPDATES = (*SPIN_UPDATES, "kawasaki", "rejection_free", *CLUSTER_UPDATES)
-VECTOR_UPDATES = (*SPIN_UPDATES, "over_relaxation", *CLUSTER_UPDATES)
-UPDATES = tuple(dict.fromkeys(DISCRETE_UPDATES + VECTOR_UPDATES))
+__all__ = ["BatchKind", "accepted_updates", "batch_kind"]
 
 _MOST_LANE_NEIGHBOURS = 15  # what the lane kernel's adders can count
 # Lanes that are left over cost as much as those in use. So few chains of a large torus are quicker
 # one by one, and so few chains that flip clusters in the scalar kernel.
 _MOST_ROW_CHAINS, _LEAST_ROW_LENGTH, _ROW_MULTIPLE = 128, 256, 64
 _LEAST_CLUSTER_LANES = 256
+_MOST_LANE_CLUSTER_SITES = 2048  # beyond, all clusters of a lattice are found quicker one by one
 
 
 @dataclass(frozen=True)
@@ -83,7 +79,7 @@ def accepted_updates(model: Any) -> tuple[str, ...]:
     if hasattr(model, "n_states") or isinstance(model, Ising):
         return DISCRETE_UPDATES
     raise InvalidInputError(
-        f"model = {model!r} was given; accepted: thermo.Ising, Potts, Clock, XY or Heisenberg "
+        f"model = {shown(model)} was given; accepted: thermo.Ising, Potts, Clock, XY or Heisenberg "
         "(levels of other models are known exactly: see their levels())"
     )
 
@@ -95,7 +91,7 @@ def batch_kind(model: Any, update: str, chains: int = 512) -> BatchKind:
     ----------
     model : Ising, Potts, Clock, XY or Heisenberg
     update : str
-        One of `UPDATES`.
+        One of `accepted_updates`.
     chains : int
         How many there will be in all.
 
@@ -123,19 +119,14 @@ def batch_kind(model: Any, update: str, chains: int = 512) -> BatchKind:
     'metropolis', 'heat_bath', 'kawasaki', 'rejection_free', 'wolff', 'swendsen_wang' (did you mean
     'heat_bath'?)
     """
-    accepted = accepted_updates(model)
-    if update not in accepted:
-        near = get_close_matches(str(update), accepted, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise InvalidInputError(
-            f"update = {update!r} was given; accepted for {type(model).__name__}: "
-            f"{', '.join(map(repr, accepted))}{hint}"
-        )
+    update = one_of(update, "update", accepted_updates(model), of=f" for {type(model).__name__}")
     if hasattr(model, "components"):
         return VECTOR_CLUSTER if update in CLUSTER_UPDATES else VECTOR
     fits_lanes = isinstance(model, Ising) and _fits_lanes(model)
     if update in CLUSTER_UPDATES:
-        return CLUSTER_LANES if fits_lanes and chains >= _LEAST_CLUSTER_LANES else CLUSTER
+        large = update == "swendsen_wang" and model.lattice.n_sites > _MOST_LANE_CLUSTER_SITES
+        in_lanes = fits_lanes and chains >= _LEAST_CLUSTER_LANES and not large
+        return CLUSTER_LANES if in_lanes else CLUSTER
     if update == "kawasaki":
         return KAWASAKI
     if update == "rejection_free":

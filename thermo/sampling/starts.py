@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from thermo.arguments import as_array
 from thermo.errors import InvalidInputError
 from thermo.models.spin_model import SpinModel
 
@@ -44,7 +45,9 @@ def ordered_start(model: SpinModel, beta: np.ndarray, start: str) -> NDArray[np.
             model.ordered_states(int(sign))  # raises where none is known
         return np.ones(beta.shape, dtype=bool)
     if start == "auto":
-        with np.errstate(invalid="ignore"):  # inf · 0: no interaction, random will do
+        with np.errstate(
+            invalid="ignore", over="ignore"
+        ):  # inf · 0: no interaction, random will do
             strong = np.abs(beta) * _half_range(model) >= 1
         for sign in np.unique(_sign(beta[strong])):
             if not _has_ordered_states(model, int(sign)):
@@ -112,7 +115,7 @@ def given_start(model: SpinModel, start: ArrayLike, betas: int, replicas: int) -
     InvalidInputError
         Another shape, or values that this model's spins do not have.
     """
-    spins = np.asarray(start)
+    spins = as_array(start, "start")
     one = (model.lattice.n_sites, *_component_axis(model))
     shape = (betas, replicas, *one)
     if spins.shape not in (one, shape):

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from thermo.errors import InvalidInputError
 from thermo.kernels.lanes import WORDS
-from thermo.kernels.vector import Interactions, measure
+from thermo.kernels.vector import VectorInteractions, measure
 from thermo.models.vector import VectorModel
 from thermo.sampling.batch import one_per_chain
 from thermo.temperature import as_beta
@@ -151,11 +151,11 @@ class VectorChains(ABC):
         self.beta = state["beta"]
 
 
-def _interactions(model: VectorModel) -> Interactions:
+def _interactions(model: VectorModel) -> VectorInteractions:
     lattice = model.lattice
     fields = np.zeros((lattice.n_sites, 3))
     fields[:, : model.components] = model.fields
-    return Interactions(
+    return VectorInteractions(
         # One colour after the other: neighbouring steps of the kernel need not wait for each other.
         order=np.argsort(lattice.colouring, kind="stable").astype(np.int32),
         offsets=np.array(lattice.offsets),

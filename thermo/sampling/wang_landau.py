@@ -20,7 +20,7 @@ class WangLandau(EnergyWalk):
 
     Parameters
     ----------
-    model, walkers, seed, bin_width, threads
+    model, walkers, seed, bin_width
         As of `EnergyWalk`.
 
     Notes
@@ -52,9 +52,8 @@ class WangLandau(EnergyWalk):
         walkers: int,
         seed: np.random.SeedSequence,
         bin_width: float | None = None,
-        threads: int = 1,
     ) -> None:
-        super().__init__(model, walkers, seed, bin_width, threads)
+        super().__init__(model, walkers, seed, bin_width)
         shape = (self.walkers, self.grid.bins)
         self._changing |= {
             "log_weight": np.full(shape, np.inf),
