@@ -19,7 +19,7 @@ import pytest
 from thermo.errors import CheckpointError, CheckpointWarning, InvalidInputError
 from thermo.lattice import square
 from thermo.models import XY, Ising
-from thermo.run import Run, chains, checkpoint, chunk
+from thermo.run import Run, chains, checkpoint, chunk, workers
 from thermo.run.chains import Progress
 from thermo.run.directory_lock import DirectoryLock
 from thermo.run.simulate import simulate
@@ -47,8 +47,8 @@ def run(directory: Path | None, **changes: Any) -> Run:
 
 # Every chunk a single sweep, and every chunk written.
 SMALL_STEPS = (
-    (chains, "_FIRST_FLIPS", 1),
-    (chains, "_SECONDS", 0.0),
+    (workers, "_FIRST_MOVES", 1),
+    (workers, "_SECONDS", 0.0),
     (checkpoint, "_LEAST_SECONDS", 0.0),
     (checkpoint, "_SHARE", 0.0),
 )
@@ -203,7 +203,7 @@ def test_a_damaged_file_is_named_and_what_came_before_it_is_used(
     chunks = [name for name in names if name.endswith("chunk")]
     states = [name for name in names if name.endswith("state")]
     content = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
-    monkeypatch.setattr(chains, "_FIRST_FLIPS", 2**30)  # the rest as one chunk
+    monkeypatch.setattr(workers, "_FIRST_MOVES", 2**30)  # the rest as one chunk
 
     for name in (chunks[0], chunks[len(chunks) // 2], chunks[-1], states[-1]):
         body = content[name]
@@ -399,8 +399,8 @@ def test_the_bits_do_not_depend_on_where_the_way_is_cut(tmp_path: Path) -> None:
 
     for _ in range(3):
         with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
-            patch.setattr(chains, "_FIRST_FLIPS", int(generator.integers(1, 20)) * 16 * 512)
-            patch.setattr(chains, "_SECONDS", float(10 ** generator.uniform(-6, -2)))
+            patch.setattr(workers, "_FIRST_MOVES", int(generator.integers(1, 20)) * 16 * 512)
+            patch.setattr(workers, "_SECONDS", float(10 ** generator.uniform(-6, -2)))
             patch.setattr(chains, "LiveBatch", Cut)
             assert_same(run(None), whole)
     assert any((end - 25) % 3 for end in seen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +15,11 @@ from thermo.lattice import square
 from thermo.models import Ising, Potts
 from thermo.run.equilibration import (
     FALSE_ALARMS,
+    equilibration,
     transient_p_values,
-    warn_if_not_equilibrated,
 )
 from thermo.run.simulate import simulate
+from thermo.run.tempering import parallel_tempering
 
 SEED = 20261120
 
@@ -44,8 +46,10 @@ def test_a_transient_in_the_first_tenth_is_found() -> None:
     p = transient_p_values(series)
     assert p[1] < 1e-6
     assert p[[0, 2]].min() > 1e-4
+    judged = equilibration(np.array([0.1, 0.2, 0.3]), {"energies": series})
+    assert judged.verdict.tolist() == ["passed", "failed", "passed"]
     with pytest.warns(EquilibrationWarning, match=r"beginning at β = 0\.2 .*burn_in"):
-        warn_if_not_equilibrated(np.array([0.1, 0.2, 0.3]), series)
+        judged.warn()
 
 
 def test_chains_that_never_move_pass_and_chains_that_move_alike_do_not() -> None:
@@ -56,10 +60,45 @@ def test_chains_that_never_move_pass_and_chains_that_move_alike_do_not() -> None
     assert transient_p_values(together[:, :2])[0] == 0.5  # two chains may well agree by chance
 
 
-def test_too_few_draws_are_not_judged() -> None:
+def test_too_few_draws_are_not_judged_and_that_is_said_once() -> None:
+    """Not of each quantity: in a field there are two."""
+    short: dict[str, Any] = {"burn_in": 0, "replicas": 8, "seed": SEED}
+    model = Ising(square(4), field=0.2)
+    with pytest.warns(EquilibrationWarning) as caught:
+        run = simulate(model, [0.1, -0.1], 3, **short)
+    assert [str(one.message) for one in caught] == [
+        "equilibration was not judged: draws per chain: 3, needed: at least 4. Give more sweeps, "
+        "or measure more often."
+    ]
+    assert caught[0].filename == __file__
+    assert run.equilibration.verdict.tolist() == ["not judged", "not judged"]
+    assert np.isnan(
+        [run.equilibration.rhat["energies"], run.equilibration.transient["energies"]]
+    ).all()
+    with pytest.warns(EquilibrationWarning, match="draws per chain: 2"):  # as many as are measured
+        simulate(model, [0.1], 40, measure_every=20, **short)
+    with pytest.warns(EquilibrationWarning, match="draws per chain: 3"):
+        parallel_tempering(model, [0.1, 0.2], 3, **short)
+
+
+def test_four_draws_are_judged() -> None:
+    steady = stationary(3, 64, 4, rho=0.0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warn_if_not_equilibrated(np.array([0.1]), np.arange(12.0).reshape(1, 4, 3))
+        judged = equilibration(np.array([0.1, 0.2, 0.3]), {"energies": steady})
+    moving = equilibration(np.array([0.1, 0.2, 0.3]), {"energies": steady + 9 * np.arange(4)})
+    assert "not judged" not in judged.verdict
+    assert moving.verdict.tolist() == ["failed"] * 3
+
+
+def test_the_verdict_is_the_worst_of_all_quantities() -> None:
+    steady = stationary(2, 64, 400, rho=0.3)
+    apart = steady + [[[0.0]], [[1.0]]] * np.linspace(-3, 3, 64)[:, None]
+    judged = equilibration(np.array([0.1, 0.2]), {"energies": steady, "magnetisations": apart})
+    assert judged.verdict.tolist() == ["passed", "failed"]
+    with pytest.warns(EquilibrationWarning, match=r"^the magnetisations .* β = 0\.2 \(") as caught:
+        judged.warn()
+    assert len(caught) == 1
 
 
 @pytest.mark.parametrize("model", [Ising(square(8)), Potts(square(8), 3)])
@@ -71,4 +110,8 @@ def test_an_ordered_start_in_the_disordered_phase_without_burn_in_is_reported(mo
 
 def test_weakly_coupled_chains_need_no_warning() -> None:
     """60 β of both signs, in equilibrium: one of 10⁴ right runs warns."""
-    simulate(Ising(square(8)), np.linspace(-0.3, 0.3, 60), 300, burn_in=100, replicas=32, seed=SEED)
+    run = simulate(
+        Ising(square(8)), np.linspace(-0.3, 0.3, 60), 300, burn_in=100, replicas=32, seed=SEED
+    )
+    assert set(run.equilibration.verdict) == {"passed"}
+    assert list(run.equilibration.rhat) == ["energies"]

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
+from thermo.arguments import one_of
+from thermo.cli.dask import DaskOption, executor_at
 from thermo.cli.output import JsonFlag, SeedOption, check_output, plain, print_json
 from thermo.cli.system import (
     ChiralityOption,
     CouplingOption,
-    Disorder,
     DisorderOption,
     FieldOption,
     GraphOption,
     LatticeOption,
-    ModelName,
     ModelOption,
     OpenOption,
     SizeOption,
     StatesOption,
+    choice,
     spin_model,
 )
 from thermo.printable import printable
@@ -30,17 +30,11 @@ from thermo.printable import printable
 __all__ = ["dos_command"]
 
 
-class Method(StrEnum):
-    """How a density of states is found."""
-
-    exact = "exact"
-    wang_landau = "wang_landau"
-    multicanonical = "multicanonical"
-    reweighting = "reweighting"
+METHODS = ("exact", "wang_landau", "multicanonical", "reweighting")
 
 
 def dos_command(
-    model: ModelOption = ModelName.ising,
+    model: ModelOption = "ising",
     lattice: LatticeOption = None,
     size: SizeOption = None,
     open_edges: OpenOption = False,
@@ -49,8 +43,8 @@ def dos_command(
     coupling: CouplingOption = 1.0,
     field: FieldOption = 0.0,
     chirality: ChiralityOption = 0.0,
-    disorder: DisorderOption = Disorder.none,
-    method: Annotated[Method, typer.Option("--method", help="How it is found.")] = Method.exact,
+    disorder: DisorderOption = "none",
+    method: Annotated[str, choice("--method", METHODS, "How it is found.")] = "exact",
     sweeps: Annotated[
         int | None, typer.Option("--sweeps", help="Of a sampled method.  [its own default]")
     ] = None,
@@ -62,6 +56,11 @@ def dos_command(
         Path | None, typer.Option("--out", help="Table of E and ln g to write (.csv).")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --out.")] = False,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option("--checkpoint", help="Folder to save to, and to resume from if it exists."),
+    ] = None,
+    dask: DaskOption = None,
     seed: SeedOption = 0,
     as_json: JsonFlag = False,
 ) -> None:
@@ -72,21 +71,30 @@ def dos_command(
       spinlogit dos --size 32
 
       spinlogit dos --model potts --q 3 --size 8 --method wang_landau --out potts.csv
+
+      spinlogit dos --size 64 --method multicanonical --sweeps 1000000 --checkpoint long
     """
+    from thermo.atomic_write import write_atomically
     from thermo.microcanonical import microcanonical
-    from thermo.run.atomic_write import write_atomically
     from thermo.run.density_of_states import density_of_states
 
+    method = one_of(method, "--method", METHODS)
     check_output(out, overwrite)
     spins = spin_model(
         model, lattice, size, open_edges, graph, q, coupling, field, chirality, disorder, seed
     )
     options: dict[str, Any] = {"progress": True}
-    if method is not Method.exact:
+    if method != "exact":
         options["seed"] = seed
-    given = {"sweeps": sweeps, "bin_width": bin_width}
-    options |= {name: value for name, value in given.items() if value is not None}
-    levels = density_of_states(spins, method=method.value, **options)
+    with executor_at(dask) as executor:
+        given = {
+            "sweeps": sweeps,
+            "bin_width": bin_width,
+            "checkpoint": checkpoint,
+            "executor": executor,
+        }
+        options |= {name: value for name, value in given.items() if value is not None}
+        levels = density_of_states(spins, method=method, **options)
     curve = microcanonical(levels)
     if out is not None:
         lines = [
@@ -101,15 +109,15 @@ def dos_command(
             {
                 "schema": "spinlogit.dos/1",
                 "model": repr(spins),
-                "method": method.value,
-                "seed": None if method is Method.exact else seed,
+                "method": method,
+                "seed": None if method == "exact" else seed,
                 "energy": levels.energies.tolist(),
                 "log_degeneracy": levels.log_degeneracy.tolist(),
                 "beta_boltzmann": plain(curve.beta_boltzmann),
             }
         )
         return
-    print(f"{spins!r}: {levels.energies.size} levels, {method.value}")
+    print(f"{spins!r}: {levels.energies.size} levels, {method}")
     print(f"{'E':>12} {'ln g':>14} {'β = dS/dE':>12}")
     shown = np.unique(np.linspace(0, levels.energies.size - 1, 21).round().astype(int))
     for k in shown.tolist():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,40 +9,32 @@ import numpy as np
 import typer
 
 from thermo.cli.betas import parse_betas
+from thermo.cli.dask import DaskOption, executor_at
 from thermo.cli.output import JsonFlag, SeedOption, check_output, plain, print_json
 from thermo.cli.system import (
     ChiralityOption,
     CouplingOption,
-    Disorder,
     DisorderOption,
     FieldOption,
     GraphOption,
     LatticeOption,
-    ModelName,
     ModelOption,
     OpenOption,
     SizeOption,
     StatesOption,
     spin_model,
 )
-from thermo.errors import InvalidInputError
 from thermo.printable import printable
 from thermo.temperature import temperature_from_beta
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from thermo.run.result import Run
 
 __all__ = ["simulate_command"]
 
-DaskOption = Annotated[
-    str | None, typer.Option("--dask", help="Address of a Dask scheduler that has workers.")
-]
-
 
 def simulate_command(
-    model: ModelOption = ModelName.ising,
+    model: ModelOption = "ising",
     lattice: LatticeOption = None,
     size: SizeOption = None,
     open_edges: OpenOption = False,
@@ -53,7 +43,7 @@ def simulate_command(
     coupling: CouplingOption = 1.0,
     field: FieldOption = 0.0,
     chirality: ChiralityOption = 0.0,
-    disorder: DisorderOption = Disorder.none,
+    disorder: DisorderOption = "none",
     beta: Annotated[
         list[str] | None,
         typer.Option("--beta", help="β: numbers, or from:to:count, commas between.  [0.2,-0.2]"),
@@ -107,7 +97,7 @@ def simulate_command(
     spins = spin_model(
         model, lattice, size, open_edges, graph, q, coupling, field, chirality, disorder, seed
     )
-    with _executor(dask) as executor:
+    with executor_at(dask) as executor:
         common: dict[str, Any] = {
             "burn_in": sweeps // 5 if burn_in is None else burn_in,
             "replicas": replicas,
@@ -133,30 +123,6 @@ def simulate_command(
         print(_run_table(run))
         if out is not None:
             print(f"\nwritten: {printable(str(out))}")
-
-
-@contextmanager
-def _executor(address: str | None) -> Iterator[Executor | None]:
-    """Give the executor of a Dask cluster, or none."""
-    if address is None:
-        yield None
-        return
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise InvalidInputError(
-            "--dask needs dask.distributed, which is not installed; accepted: "
-            "pip install 'spinlogit[distributed]'"
-        ) from error
-    try:
-        client = Client(address, timeout="5s")
-    except (OSError, ValueError, TimeoutError) as error:
-        raise InvalidInputError(
-            f"no Dask scheduler answers at {printable(address)}; accepted: the address that "
-            "'dask scheduler' prints, such as tcp://127.0.0.1:8786"
-        ) from error
-    with client:
-        yield client.get_executor()
 
 
 _SHOWN = (

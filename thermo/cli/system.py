@@ -2,50 +2,32 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
+from thermo.arguments import one_of
 from thermo.errors import InvalidInputError
 from thermo.printable import printable
 
-__all__ = ["spin_model"]
+__all__ = ["choice", "spin_model"]
 
 
-class ModelName(StrEnum):
-    """What stands on the sites."""
-
-    ising = "ising"
-    potts = "potts"
-    clock = "clock"
-    xy = "xy"
-    heisenberg = "heisenberg"
+MODELS = ("ising", "potts", "clock", "xy", "heisenberg")
+LATTICES = ("chain", "square", "triangular", "honeycomb", "cubic")
+DISORDERS = ("none", "bimodal", "gaussian")
 
 
-class LatticeName(StrEnum):
-    """Which sites are neighbours."""
-
-    chain = "chain"
-    square = "square"
-    triangular = "triangular"
-    honeycomb = "honeycomb"
-    cubic = "cubic"
+def choice(name: str, names: tuple[str, ...], about: str) -> Any:
+    """An option for one of some names. `one_of` checks it, and says which is nearest."""
+    return typer.Option(name, metavar=f"<{'|'.join(names)}>", help=about)
 
 
-class Disorder(StrEnum):
-    """Random couplings of a spin glass."""
-
-    none = "none"
-    bimodal = "bimodal"
-    gaussian = "gaussian"
-
-
-ModelOption = Annotated[ModelName, typer.Option("--model", help="What stands on the sites.")]
+ModelOption = Annotated[str, choice("--model", MODELS, "What stands on the sites.")]
 LatticeOption = Annotated[
-    LatticeName | None, typer.Option("--lattice", help="Which are neighbours.  [square]")
+    str | None, choice("--lattice", LATTICES, "Which are neighbours.  [square]")
 ]
 SizeOption = Annotated[
     int | None, typer.Option("--size", help="L: sites (cells) along each side.  [16]")
@@ -62,13 +44,13 @@ CouplingOption = Annotated[float, typer.Option("--coupling", help="J, in the uni
 FieldOption = Annotated[float, typer.Option("--field", help="h, in the unit of energy.")]
 ChiralityOption = Annotated[float, typer.Option("--chirality", help="Δ of the chiral clock.")]
 DisorderOption = Annotated[
-    Disorder, typer.Option("--disorder", help="Random couplings ±J or Gaussian (Ising).")
+    str, choice("--disorder", DISORDERS, "Random couplings ±J or Gaussian (Ising).")
 ]
 
 
 def spin_model(
-    name: ModelName,
-    lattice_name: LatticeName | None,
+    name: str,
+    lattice_name: str | None,
     size: int | None,
     open_edges: bool,
     graph: Path | None,
@@ -76,13 +58,15 @@ def spin_model(
     coupling: float,
     field: float,
     chirality: float,
-    disorder: Disorder,
+    disorder: str,
     seed: int,
 ) -> Any:
     """Build the model that the options describe."""
     from thermo import lattice as lattices
     from thermo import models
 
+    name = one_of(name, "--model", MODELS)
+    disorder = one_of(disorder, "--disorder", DISORDERS)
     if graph is not None:
         if lattice_name is not None or size is not None or open_edges:
             raise InvalidInputError(
@@ -91,29 +75,27 @@ def spin_model(
             )
         lattice = _graph(graph)
     else:
-        make = getattr(lattices, (lattice_name or LatticeName.square).value)
+        make = getattr(lattices, one_of(lattice_name or "square", "--lattice", LATTICES))
         lattice = make(16 if size is None else size, periodic=not open_edges)
-    if q is not None and name not in (ModelName.potts, ModelName.clock):
+    if q is not None and name not in ("potts", "clock"):
         raise InvalidInputError(
-            f"--q was given for {name.value}; accepted: --model potts or --model clock"
+            f"--q was given for {name}; accepted: --model potts or --model clock"
         )
     q = 3 if q is None else q
-    if chirality and name is not ModelName.clock:
-        raise InvalidInputError(f"--chirality was given for {name.value}; accepted: --model clock")
-    if disorder is not Disorder.none:
-        if name is not ModelName.ising:
-            raise InvalidInputError(
-                f"--disorder was given for {name.value}; accepted: --model ising"
-            )
-        signs = models.spin_glass(lattice, law=disorder.value, seed=seed)
+    if chirality and name != "clock":
+        raise InvalidInputError(f"--chirality was given for {name}; accepted: --model clock")
+    if disorder != "none":
+        if name != "ising":
+            raise InvalidInputError(f"--disorder was given for {name}; accepted: --model ising")
+        signs = models.spin_glass(lattice, law=disorder, seed=seed)
         return models.Ising(lattice, coupling=coupling * signs.couplings, field=field)
-    if name is ModelName.ising:
+    if name == "ising":
         return models.Ising(lattice, coupling=coupling, field=field)
-    if name is ModelName.potts:
+    if name == "potts":
         return models.Potts(lattice, q, coupling=coupling, field=field)
-    if name is ModelName.clock:
+    if name == "clock":
         return models.Clock(lattice, q, coupling=coupling, field=field, chirality=chirality)
-    kind = models.XY if name is ModelName.xy else models.Heisenberg
+    kind = models.XY if name == "xy" else models.Heisenberg
     return kind(lattice, coupling=coupling, field=field)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +15,9 @@ from thermo.estimate.jackknife import JackknifeEstimate
 from thermo.estimate.sampled_density import SampledDensity, normalized_levels
 from thermo.levels import EnergyLevels
 from thermo.temperature import as_beta
+
+if TYPE_CHECKING:
+    import xarray
 
 __all__ = ["MultiHistogram", "energy_counts", "multi_histogram"]
 
@@ -81,6 +86,24 @@ class MultiHistogram(SampledDensity):
                 "in between"
             )
         return super().curve(name, b)
+
+    def _variables(self, prefix: str = "") -> dict[str, tuple[tuple[str, ...], Any]]:
+        return super()._variables(prefix) | {
+            "beta": (("beta",), self.beta),
+            "log_partition_function": (("beta",), self.log_partition_function),
+            "shared_samples": (("step",), self.shared_samples),
+        }
+
+    def _texts(self) -> dict[str, str]:
+        return {"excluded": json.dumps(self.excluded)}
+
+    @classmethod
+    def _fields(cls, data: xarray.Dataset, prefix: str = "") -> dict[str, Any]:
+        names = ("beta", "log_partition_function", "shared_samples")
+        return super()._fields(data, prefix) | {
+            **{name: data[name].to_numpy() for name in names},
+            "excluded": tuple(json.loads(data.attrs["excluded"])),
+        }
 
 
 def energy_counts(series: ArrayLike, energies: ArrayLike) -> Array:

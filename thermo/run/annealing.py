@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import warnings
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import Executor
+from dataclasses import dataclass
 from reprlib import repr as short
-from threading import Event
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from thermo.arguments import checked_seed, whole_number
 from thermo.errors import EquilibrationWarning, InvalidInputError
+from thermo.memory import check_memory_of
 from thermo.models.spin_model import SpinModel
 from thermo.run.annealing_run import AnnealingRun, log_states
+from thermo.run.checkpoint import open_checkpoint
 from thermo.run.checks import check_workers, kind_for_all_states
-from thermo.run.memory import bytes_of_spins, check_memory_of
-from thermo.run.progress_bar import progress_bar
-from thermo.run.workers import available_cores
-from thermo.sampling.population import Annealed, anneal
+from thermo.run.identity import identity
+from thermo.run.memory import bytes_of_spins
+from thermo.run.work import SamplerPiece, State, Work
+from thermo.run.workers import available_cores, finished_pieces
+from thermo.sampling.population import Population
+from thermo.sampling.registry import BatchKind
 from thermo.temperature import as_beta
 
 __all__ = ["population_annealing"]
@@ -27,7 +33,8 @@ Array = NDArray[np.float64]
 
 _LEAST_FAMILIES = 100  # members per ρ_t (Wang, Machta, Katzgraber 2015)
 _SERIES = 5  # energy and at most four observables
-_COPIES = 4  # of the spins of an anneal: in its batches, gathered, resampled, and set again
+# Of the spins of a population: in its batches, gathered, resampled, set again, and in two states.
+_COPIES = 6
 
 
 def population_annealing(
@@ -40,7 +47,9 @@ def population_annealing(
     update: str = "metropolis",
     seed: int = 0,
     threads: int | None = None,
+    executor: Executor | None = None,
     progress: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> AnnealingRun:
     r"""Anneal independent populations of a model from β = 0 to either sign, or both.
 
@@ -69,11 +78,12 @@ def population_annealing(
     update : str
         As in `thermo.simulate`.
     seed : int
-        0 … 2⁶⁴ − 1. The same arguments with the same seed give the same numbers, for any `threads`.
-    threads : int, optional
-        Default: one per available core.
-    progress : bool
-        Show a progress bar.
+        0 … 2⁶⁴ − 1. The same arguments with the same seed give the same bits, for any `threads`,
+        any `executor`, and whether or not the run was interrupted.
+    threads, executor, progress, checkpoint
+        As in `thermo.simulate`. What travels, dies and resumes is a population on its way to one
+        sign of β: resampling couples its members, so that no more workers are of use than there are
+        of these, and the spins of one are sent there and back about once a second.
 
     Returns
     -------
@@ -83,9 +93,13 @@ def population_annealing(
     ------
     InvalidInputError
         Any argument outside what is said above; before any work is done.
+    CheckpointError
+        As in `thermo.simulate`.
 
     Warns
     -----
+    CheckpointWarning, WorkerWarning
+        As in `thermo.simulate`.
     EquilibrationWarning
         ρ_t > R/100 at some β: too few families are left for the population to stand for the
         equilibrium, and for the errors to be trusted.
@@ -118,62 +132,134 @@ def population_annealing(
     sweeps = whole_number(sweeps, "sweeps", 1)
     replicas = whole_number(replicas, "replicas", 2, ", for errors come from their disagreement")
     seed = checked_seed(seed)
-    check_workers(threads, None, None)
+    check_workers(threads, executor, None)
     kind = kind_for_all_states(model, update, betas[[0, -1]])
-    zero = int(np.flatnonzero(betas == 0.0)[0])
-    branches = [b for b in (np.arange(zero, len(betas)), np.arange(zero, -1, -1)) if len(b) > 1]
-    tasks = [
-        (replica, branch, branch_seed)
-        for replica, one_seed in enumerate(np.random.SeedSequence(seed).spawn(replicas))
-        for branch, branch_seed in zip(branches, one_seed.spawn(len(branches)), strict=True)
-    ]
-    workers = min(threads or available_cores(), len(tasks))
+    work = Annealing(model, kind, update, betas, population, sweeps, replicas, seed)
+    # Those of an executor come and go as chunks; the others in turns, for they fill the memory.
+    at_once = None if executor else min(threads or available_cores(), len(work.pieces))
     series = 2 * 8 * _SERIES * betas.size * replicas  # of each anneal, and in the result
-    check_memory_of(population, series + workers * _COPIES * bytes_of_spins(model), "members")
-    steps = sum(len(branch) for _, branch, _ in tasks)
-    stop = Event()
-    with (
-        progress_bar(progress, steps, unit="step", what="annealing") as bar,
-        ThreadPoolExecutor(workers) as pool,
-    ):
-
-        def after_step() -> None:
-            bar.update()
-            if stop.is_set():
-                raise CancelledError
-
-        def annealed(branch: NDArray[np.intp], seed: np.random.SeedSequence) -> Annealed:
-            firsts = range(0, population, kind.chains)
-            *batch_seeds, own_seed = seed.spawn(len(firsts) + 1)
-            batches = [
-                kind.make(model, update, np.zeros(min(kind.chains, population - first)), batch_seed)
-                for first, batch_seed in zip(firsts, batch_seeds, strict=True)
-            ]
-            return anneal(batches, betas[branch], sweeps, own_seed, after_step)
-
-        running = [pool.submit(annealed, branch, seed) for _, branch, seed in tasks]
-        try:
-            results = [one.result() for one in running]
-        finally:
-            stop.set()  # after Ctrl-C or an error no population needs to go on
-
+    spins = (at_once or len(work.pieces)) * _COPIES * bytes_of_spins(model)
+    check_memory_of(population, series + spins, "members")
+    with open_checkpoint(checkpoint, work.identity()) as kept:
+        pieces = finished_pieces(
+            work,
+            threads=threads,
+            executor=executor,
+            progress=progress,
+            checkpoint=kept,
+            at_once=at_once,
+        )
+    shape = (len(betas), replicas)
     run = AnnealingRun(
         model=model,
         beta=betas,
-        series={name: np.empty((len(betas), replicas, population)) for name in results[0].series},
-        log_z=np.empty((len(betas), replicas)),
-        family_size=np.empty((len(betas), replicas)),
-        overlap=np.empty((len(betas), replicas)),
+        series={name: np.empty((*shape, population)) for name in pieces[0].series},
+        log_z=np.empty(shape),
+        family_size=np.empty(shape),
+        overlap=np.empty(shape),
         settings={"sweeps": sweeps, "update": update, "seed": seed},
     )
-    for (replica, branch, _), result in zip(tasks, results, strict=True):
-        for name, values in result.series.items():
-            run.series[name][branch, replica] = values
-        run.log_z[branch, replica] = log_states(model) + result.log_ratio
-        run.family_size[branch, replica] = result.family_size
-        run.overlap[branch, replica] = result.overlap
+    for index, piece in enumerate(pieces):
+        replica, branch = work.place(index)
+        for name, values in piece.series.items():
+            run.series[name][branch, replica] = values.T
+        run.log_z[branch, replica] = log_states(model) + piece.final["log_ratio"]
+        run.family_size[branch, replica] = piece.final["family_size"]
+        run.overlap[branch, replica] = piece.final["overlap"]
     _warn_of_few_families(run)
     return run
+
+
+@dataclass(frozen=True, eq=False)
+class Annealing(Work):
+    """Independent populations, each on its way from β = 0 to one end of the schedule.
+
+    A step is a β. Series: what was measured of every member, (population, steps). What is left:
+    ``"log_ratio"``, ``"family_size"`` and ``"overlap"``, shape (steps,).
+    """
+
+    model: SpinModel
+    kind: BatchKind
+    update: str
+    beta: Array
+    population: int
+    sweeps: int
+    replicas: int
+    seed: int
+
+    unit: ClassVar[str] = "step"
+    what: ClassVar[str] = "annealing"
+
+    @property
+    def branches(self) -> list[NDArray[np.intp]]:
+        """Numbers of the β on each way out from β = 0, which is first."""
+        zero = int(np.flatnonzero(self.beta == 0.0)[0])
+        ways = np.arange(zero, len(self.beta)), np.arange(zero, -1, -1)
+        return [way for way in ways if len(way) > 1]
+
+    @property
+    def pieces(self) -> range:
+        return range(self.replicas * len(self.branches))
+
+    @property
+    def moves_per_step(self) -> int:
+        return self.population * self.sweeps * self.model.lattice.n_sites
+
+    def place(self, index: int) -> tuple[int, NDArray[np.intp]]:
+        """Return which replica a piece is, and which β are on its way."""
+        replica, branch = divmod(index, len(self.branches))
+        return replica, self.branches[branch]
+
+    def steps(self, index: int) -> int:
+        return len(self.place(index)[1])
+
+    def begin(
+        self, index: int, position: int, state: State | None, threads: int = 1
+    ) -> SamplerPiece:
+        # What SeedSequence(seed).spawn gives the replica, and that its branches.
+        seed = np.random.SeedSequence(self.seed, spawn_key=divmod(index, len(self.branches)))
+        firsts = range(0, self.population, self.kind.chains)
+        *batch_seeds, own_seed = seed.spawn(len(firsts) + 1)
+        population = Population(
+            [
+                self.kind.make(
+                    self.model,
+                    self.update,
+                    np.zeros(min(self.kind.chains, self.population - first)),
+                    batch_seed,
+                )
+                for first, batch_seed in zip(firsts, batch_seeds, strict=True)
+            ],
+            own_seed,
+        )
+        beta = self.beta[self.place(index)[1]]
+
+        def go(begin: int, end: int) -> dict[str, np.ndarray]:
+            steps = [population.enter(b, self.sweeps) for b in beta[begin:end].tolist()]
+            return {name: np.stack([step[name] for step in steps], axis=1) for name in steps[0]}
+
+        def final() -> dict[str, np.ndarray]:
+            return {
+                "log_ratio": population.log_ratio,
+                "family_size": population.family_size,
+                "overlap": population.overlap,
+            }
+
+        return SamplerPiece(population, position, state, len(beta), go, final)
+
+    def identity(self) -> dict[str, object]:
+        """Return everything that the bits of the result depend on, as JSON can hold it."""
+        return identity(
+            self.model,
+            run="population_annealing",
+            update=self.update,
+            batch=f"{self.kind.name} of {self.kind.chains}",
+            beta=self.beta,
+            population=self.population,
+            sweeps=self.sweeps,
+            replicas=self.replicas,
+            seed=self.seed,
+        )
 
 
 def _checked_schedule(beta: ArrayLike) -> Array:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,10 +19,19 @@ from thermo.estimate.jackknife import jackknife
 from thermo.estimate.reweighting import MultiHistogram, energy_counts, multi_histogram
 from thermo.levels import EnergyLevels
 from thermo.models.spin_model import SpinModel
+from thermo.result_files import write_result
+from thermo.run.model_files import model_in, with_model
 
-__all__ = ["AnnealingRun", "log_states"]
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["FORMAT_VERSION", "AnnealingRun", "log_states"]
+
+FORMAT_VERSION = 1  # of files
 
 Array = NDArray[np.float64]
+
+_OF_POPULATIONS = ("log_z", "family_size", "overlap")
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,9 +115,17 @@ class AnnealingRun:
         Returns
         -------
         MeanWithError
-            Arrays of shape (B,).
+            Arrays of shape (B,). Where all members agree the error is 0: none was seen to differ,
+            which says that fewer than some 3/``ess`` of the states do.
         """
-        return self._jackknifed(lambda _, mean: mean, np.asarray(values, dtype=np.float64))
+        values = np.asarray(values, dtype=np.float64)
+        estimate = self._jackknifed(lambda _, mean: mean, values)
+        constant = np.ptp(values, axis=(1, 2)) == 0.0  # not the rounding of its jackknife
+        return replace(
+            estimate,
+            mean=np.where(constant, values[:, 0, 0], estimate.mean),
+            error=np.where(constant, 0.0, estimate.error),
+        )
 
     def density_of_states(self) -> MultiHistogram:
         """Return ln g(E), absolute, from the energies of all members at all β, with its errors.
@@ -128,6 +147,62 @@ class AnnealingRun:
         counts = energy_counts(energy, grid) * self._weights.T[:, :, None]
         return multi_histogram(
             grid, counts, self.beta, log_states=log_states(self.model), ess=self._ess
+        )
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Return all arrays as a dataset with dimensions (beta, chain, member).
+
+        A population is a chain. Variables are named as in `series`, and ``log_z``,
+        ``family_size`` and ``overlap`` (beta, chain). The settings are attributes.
+        """
+        import xarray
+
+        axes = ("beta", "chain", "member")
+        variables: dict[str, Any] = {name: (axes, values) for name, values in self.series.items()}
+        variables |= {name: (axes[:2], getattr(self, name)) for name in _OF_POPULATIONS}
+        _, replicas, members = self.series["energy"].shape
+        return xarray.Dataset(
+            variables,
+            coords={"beta": self.beta, "chain": np.arange(replicas), "member": np.arange(members)},
+            attrs={"model": repr(self.model), **self.settings},
+        )
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write everything to a netCDF file, which `thermo.load_run` and xarray can read.
+
+        Parameters
+        ----------
+        path : path-like
+            The file exists as a whole or not at all, whatever happens meanwhile.
+        overwrite : bool
+            Replace a file that is there already.
+
+        Raises
+        ------
+        InvalidInputError
+            The file exists already, its directory does not, or `path` is no path.
+        """
+        data, description = with_model(self.to_xarray(), self.model)
+        write_result(
+            data,
+            path,
+            kind=type(self).__name__,
+            version=FORMAT_VERSION,
+            title=repr(self),
+            settings=self.settings,
+            overwrite=overwrite,
+            model_description=description,
+        )
+
+    @classmethod
+    def from_file(cls, data: xarray.Dataset) -> AnnealingRun:
+        """Return what `save` has written, read by `thermo.result_files.read_result`."""
+        return cls(
+            model=model_in(data),
+            beta=data["beta"].to_numpy(),
+            series={str(k): v.to_numpy() for k, v in data.data_vars.items() if "member" in v.dims},
+            settings=json.loads(data.attrs["settings"]),
+            **{name: data[name].to_numpy() for name in _OF_POPULATIONS},
         )
 
     @property

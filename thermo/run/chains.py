@@ -1,40 +1,22 @@
-"""All chains of a plan, chunk by chunk, in threads or through any executor."""
+"""The chains of a plan as work, and their results put together."""
 
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Mapping
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    BrokenExecutor,
-    CancelledError,
-    Executor,
-    Future,
-    ThreadPoolExecutor,
-    wait,
-)
-from contextlib import nullcontext
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
-from thermo.errors import InvalidInputError, WorkerWarning
-from thermo.run.checkpoint import Checkpoint
-from thermo.run.chunk import Chunk, LiveBatch, run_chunk
+from thermo.run.checkpoint import open_checkpoint
+from thermo.run.chunk import Chunk, LiveBatch
 from thermo.run.plan import Plan
-from thermo.run.progress_bar import progress_bar
-from thermo.run.workers import available_cores
+from thermo.run.work import State, Work
+from thermo.run.workers import run_work
 
-__all__ = ["Outcome", "Progress", "run_chains"]
-
-_SECONDS = 1.0  # a chunk should take about so long
-# … of which nothing is known at the first one: at most so many attempted flips, and so many sweeps,
-# each of which may be followed by a snapshot.
-_FIRST_FLIPS, _FIRST_SWEEPS = 2**24, 1000
-
-State = dict[str, np.ndarray]
+__all__ = ["Chains", "Outcome", "Progress", "run_chains"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +52,7 @@ class Outcome:
     series : dict of str to ndarray, shape (B, replicas, draws)
     snapshots : ndarray or None, shape (B, replicas, snapshots, n[, d])
     final : dict of str to ndarray, shape (B, replicas, …)
-        ``"spins"`` and perhaps ``"structure_factor"``.
+        ``"spins"`` and perhaps the arrays of `SpectrumMoments` (`spectrum_in`).
     """
 
     plan: Plan
@@ -101,6 +83,49 @@ class Outcome:
             self.final[name][chains] = values
 
 
+@dataclass(frozen=True, eq=False)
+class Chains(Work):
+    """The chains of a plan, batch by batch.
+
+    Attributes
+    ----------
+    plan : Plan
+    given : ndarray or None, shape (chains, n[, d])
+        Where the one batch begins that this was sent for, if the plan was sent without its starts.
+    """
+
+    plan: Plan
+    given: np.ndarray | None = None
+
+    @property
+    def pieces(self) -> range:
+        return range(self.plan.batches)
+
+    @property
+    def moves_per_step(self) -> int:
+        return self.plan.model.lattice.n_sites * min(self.plan.kind.chains, self.plan.chains)
+
+    def steps(self, index: int) -> int:
+        return self.plan.sweeps
+
+    def begin(self, index: int, position: int, state: State | None, threads: int = 1) -> LiveBatch:
+        given = None
+        if state is None:
+            given = self.plan.given_to(index) if self.given is None else self.given
+        own = None if state is None else dict(state)
+        return LiveBatch(self.plan, index, position, own, threads, given)
+
+    def only(self, index: int, begun: bool) -> Chains:
+        if self.plan.given is None:
+            return self
+        given = None if begun else self.plan.given_to(index)
+        return Chains(replace(self.plan, given=None), given)
+
+    def identity(self) -> dict[str, Any]:
+        """Return everything that the bits of the result depend on, as JSON can hold it."""
+        return {"run": "chains", **self.plan.identity()}
+
+
 def run_chains(
     plan: Plan,
     *,
@@ -113,8 +138,7 @@ def run_chains(
     """Run all chains of a plan, or the rest of what a checkpoint holds.
 
     Every batch has its own random streams and its chunks come one after the other, so the bits are
-    the same whoever runs them and wherever they are cut. What ends the run early (Ctrl-C, an
-    exception of the callback) leaves all finished chunks in the checkpoint.
+    the same whoever runs them and wherever they are cut.
 
     Parameters
     ----------
@@ -141,164 +165,20 @@ def run_chains(
     InvalidInputError
         The executor was shut down.
     """
-    with nullcontext() if checkpoint is None else Checkpoint(checkpoint, plan) as kept:
-        return _run(plan, threads, executor, progress, callback, kept)
+    work, outcome = Chains(plan), Outcome(plan)
 
+    def told(index: int, chunk: Chunk, fraction: float) -> None:
+        if callback:
+            callback(Progress(fraction, chunk.end, *plan.members(index), chunk.series))
 
-def _run(
-    plan: Plan,
-    threads: int | None,
-    executor: Executor | None,
-    progress: bool,
-    callback: Callable[[Progress], object] | None,
-    checkpoint: Checkpoint | None,
-) -> Outcome:
-    outcome = Outcome(plan)
-    waiting: dict[int, tuple[int, State | None]] = {}
-    for index in range(plan.batches):
-        position, state = 0, None
-        for chunk in checkpoint.chunks(index) if checkpoint else ():
-            outcome.add(index, chunk)
-            position, state = chunk.end, chunk.state
-        if position < plan.sweeps:
-            waiting[index] = (position, state)
-    total = plan.sweeps * plan.batches
-    done = total - sum(plan.sweeps - position for position, _ in waiting.values())
-
-    with progress_bar(progress, total, unit="sweep", what="sampling", done=done) as bar:
-
-        def record(index: int, chunk: Chunk) -> None:
-            nonlocal done
-            outcome.add(index, chunk)
-            if checkpoint:
-                checkpoint.add(index, chunk)
-            bar.update(chunk.end - chunk.begin)
-            done += chunk.end - chunk.begin
-            if callback:
-                of_beta, replica = plan.members(index)
-                callback(Progress(done / total, chunk.end, of_beta, replica, chunk.series))
-
-        if executor is not None:
-            try:
-                _drive(plan, _Remote(plan, executor), waiting, record)
-            except Exception as error:
-                if not _workers_died(error):
-                    raise
-                reason = str(error) or type(error).__name__
-                warnings.warn(
-                    f"the executor's workers died ({reason}); the run goes on in this process from "
-                    "the last finished chunks, with the same results",
-                    WorkerWarning,
-                    stacklevel=4,
-                )
-        if waiting:
-            with _Threads(plan, threads or available_cores(), len(waiting)) as pool:
-                _drive(plan, pool, waiting, record)
+    with open_checkpoint(checkpoint, work.identity()) as kept:
+        run_work(
+            work,
+            outcome.add,
+            threads=threads,
+            executor=executor,
+            progress=progress,
+            checkpoint=kept,
+            told=told,
+        )
     return outcome
-
-
-def _workers_died(error: Exception) -> bool:
-    """Tell lost workers from an error in their work.
-
-    Those of dask are known by where their class is from: a killed worker, a lost connection.
-    """
-    if isinstance(error, BrokenExecutor | CancelledError):
-        return True
-    return any(kind.__module__.split(".")[0] == "distributed" for kind in type(error).__mro__)
-
-
-class _Workers(Protocol):
-    """What can run chunks."""
-
-    def submit(self, index: int, begin: int, state: State | None, end: int) -> Future[Chunk]: ...
-
-
-class _Remote:
-    """Any executor; batches are made anew for every chunk, where it is run."""
-
-    def __init__(self, plan: Plan, executor: Executor) -> None:
-        self.plan, self.executor = plan, executor
-        self.light = replace(plan, given=None)  # only the batch that begins is sent its starts
-
-    def submit(self, index: int, begin: int, state: State | None, end: int) -> Future[Chunk]:
-        given = self.plan.given_to(index) if state is None else None
-        try:
-            return self.executor.submit(run_chunk, self.light, index, begin, state, end, given)
-        except RuntimeError as error:
-            if "shutdown" not in str(error) or isinstance(error, BrokenExecutor):
-                raise
-            raise InvalidInputError(
-                f"executor = {self.executor!r} was given, which was shut down; accepted: one that "
-                "takes work until the run has ended"
-            ) from error
-
-
-class _Threads:
-    """Threads of this process, which keep their batches from chunk to chunk.
-
-    Where there are more threads than batches, several share a batch, if it knows how (`RowBatch`).
-    """
-
-    def __init__(self, plan: Plan, threads: int, batches: int) -> None:
-        self.plan = plan
-        self.pool = ThreadPoolExecutor(min(threads, batches))
-        self.threads_per_batch = max(1, threads // batches)
-        self.live: dict[int, LiveBatch] = {}
-
-    def __enter__(self) -> _Threads:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.pool.shutdown(cancel_futures=True)
-
-    def submit(self, index: int, begin: int, state: State | None, end: int) -> Future[Chunk]:
-        return self.pool.submit(self._run, index, begin, state, end)
-
-    def _run(self, index: int, begin: int, state: State | None, end: int) -> Chunk:
-        if index not in self.live:
-            given = self.plan.given_to(index) if state is None else None
-            self.live[index] = LiveBatch(
-                self.plan, index, begin, state, self.threads_per_batch, given
-            )
-        chunk = self.live[index].advance(end)
-        if end == self.plan.sweeps:
-            del self.live[index]
-        return chunk
-
-
-def _drive(
-    plan: Plan,
-    workers: _Workers,
-    waiting: dict[int, tuple[int, State | None]],
-    record: Callable[[int, Chunk], None],
-) -> None:
-    """Run `waiting` batches to their ends, `record` their chunks, keep `waiting` up to date."""
-    flips_per_sweep = plan.model.lattice.n_sites * min(plan.kind.chains, plan.chains)
-    first = min(_FIRST_SWEEPS, max(1, _FIRST_FLIPS // flips_per_sweep))
-    length = dict.fromkeys(waiting, first)
-    running: dict[Future[Chunk], int] = {}
-
-    def submit(index: int) -> None:
-        begin, state = waiting[index]
-        end = min(begin + length[index], plan.sweeps)
-        running[workers.submit(index, begin, state, end)] = index
-
-    try:
-        for index in waiting:
-            submit(index)
-        while running:
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                index = running.pop(future)
-                chunk = future.result()
-                record(index, chunk)
-                if chunk.end == plan.sweeps:
-                    del waiting[index]
-                    continue
-                waiting[index] = (chunk.end, chunk.state)
-                scale = min(4.0, max(0.25, _SECONDS / max(chunk.seconds, 1e-9)))
-                length[index] = max(1, int((chunk.end - chunk.begin) * scale))
-                submit(index)
-    finally:
-        for future in running:
-            future.cancel()

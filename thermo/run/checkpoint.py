@@ -1,12 +1,13 @@
 """A directory in which a run keeps what it has done, so that it can go on after being killed.
 
-``plan.json`` says which run it is, and ``plan.copy.json`` says it again. Every batch has two kinds
-of files, both named by batch and sweep and written once: ``00003-000000012000.chunk`` holds what
-was measured from sweep 12000 on, ``00003-000000012000.state`` the state after sweep 12000, of which
-only the last two are kept. Each is an npz archive followed by the SHA-256 of its bytes, written
-under a temporary name, flushed to the disk and renamed. The bits of a run do not depend on how it
-is cut, so that any chunk that begins where another ends continues it, whenever it was written. One
-process at a time: it holds the lock of the directory.
+``plan.json`` says which run it is, and ``plan.copy.json`` says it again. Every piece of its work
+(a batch of chains, a walker, a population) has two kinds of files, both named by piece and step and
+written once: ``00003-000000012000.chunk`` holds what was measured from step 12000 on,
+``00003-000000012000.state`` the state after step 12000, of which only the last two are kept. Each
+is an npz archive followed by the SHA-256 of its bytes, written under a temporary name, flushed to
+the disk and renamed. The bits of a run do not depend on how it is cut, so that any chunk that
+begins where another ends continues it, whenever it was written. One process at a time: it holds the
+lock of the directory.
 """
 
 from __future__ import annotations
@@ -18,27 +19,35 @@ import os
 import warnings
 import zipfile
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from thermo.atomic_write import write_atomically
 from thermo.errors import CheckpointError, CheckpointWarning
-from thermo.run.atomic_write import write_atomically
+from thermo.paths import checked_path
 from thermo.run.chunk import Chunk
 from thermo.run.directory_lock import DirectoryLock
-from thermo.run.paths import checked_path
-from thermo.run.plan import Plan
-from thermo.run.versions import versions
+from thermo.run.work import joined
+from thermo.versions import versions
 
-__all__ = ["Checkpoint"]
+__all__ = ["Checkpoint", "open_checkpoint"]
 
 _FORMAT = "spinlogit checkpoint 1"
 _PLANS = ("plan.json", "plan.copy.json")
-# A batch writes when this share of its time so far, within these bounds, could be lost.
+# A piece writes when this share of its time so far, within these bounds, could be lost.
 _SHARE, _LEAST_SECONDS, _MOST_SECONDS = 0.05, 1.0, 60.0
 _DIGEST = hashlib.sha256().digest_size
+
+
+def open_checkpoint(
+    directory: str | os.PathLike[str] | None, identity: Mapping[str, Any]
+) -> AbstractContextManager[Checkpoint | None]:
+    """Return a `Checkpoint`, or in the same place nothing, if no directory is given."""
+    return nullcontext() if directory is None else Checkpoint(directory, identity)
 
 
 class Checkpoint:
@@ -50,7 +59,8 @@ class Checkpoint:
     ----------
     directory : path-like
         Made if it does not exist.
-    plan : Plan
+    identity : mapping
+        What the bits of the run depend on, as JSON can hold it (`thermo.run.identity`).
 
     Raises
     ------
@@ -66,9 +76,10 @@ class Checkpoint:
         One of the two files that say which run it is was damaged, and is made anew.
     """
 
-    def __init__(self, directory: str | os.PathLike[str], plan: Plan) -> None:
+    def __init__(self, directory: str | os.PathLike[str], identity: Mapping[str, Any]) -> None:
         self.directory = checked_path(directory, "checkpoint")
-        self.plan = plan
+        ours = {"format": _FORMAT, "versions": versions(), **identity}
+        self._identity: dict[str, Any] = json.loads(json.dumps(ours))
         self._waiting: dict[int, list[Chunk]] = {}
         self._spent: dict[int, float] = {}
         self._states: dict[int, list[Path]] = {}
@@ -94,14 +105,20 @@ class Checkpoint:
         return self
 
     def __exit__(self, *_: object) -> None:
+        failed: CheckpointError | None = None
         try:
             for index in list(self._waiting):
-                self._write(index)
+                try:
+                    self._write(index)
+                except CheckpointError as error:  # there may be room for those of other pieces
+                    failed = error
         finally:
             self._lock.release()
+        if failed is not None:
+            raise failed
 
     def chunks(self, index: int) -> list[Chunk]:
-        """Return what batch `index` did so far, in order; the last one has its state.
+        """Return what piece `index` did so far, in order; the last one is final or has its state.
 
         Warns
         -----
@@ -110,13 +127,13 @@ class Checkpoint:
         """
         found: list[Chunk] = []
         position = 0
-        while position < self.plan.sweeps:
+        while not (found and found[-1].final):
             arrays = self._read(self._path(index, position, "chunk"))
             if arrays is None:
                 break
             found.append(_chunk_of(arrays, position))
             position = found[-1].end
-        while found and found[-1].end < self.plan.sweeps:
+        while found and not found[-1].final:
             state = self._read(self._path(index, found[-1].end, "state"))
             if state is not None:
                 found[-1] = replace(found[-1], state=state)
@@ -125,13 +142,21 @@ class Checkpoint:
         return found
 
     def add(self, index: int, chunk: Chunk) -> None:
-        """Keep a finished chunk; write it, with those before, if enough could be lost."""
+        """Keep a chunk; write it, with those before, if enough could be lost.
+
+        Raises
+        ------
+        CheckpointError
+            It could not be written; what was there before still is.
+        """
         waiting = self._waiting.setdefault(index, [])
+        if waiting:
+            waiting[-1] = replace(waiting[-1], state={})  # only the last one is ever needed
         waiting.append(chunk)
         unsaved = sum(part.seconds for part in waiting)
         spent = self._spent[index] = self._spent.get(index, 0.0) + chunk.seconds
         allowed = min(max(_LEAST_SECONDS, _SHARE * spent), _MOST_SECONDS)
-        if unsaved >= allowed or chunk.end == self.plan.sweeps:
+        if unsaved >= allowed or chunk.final:
             self._write(index)
 
     def _refused(self, what: str, error: OSError) -> CheckpointError:
@@ -152,15 +177,11 @@ class Checkpoint:
                     CheckpointWarning,
                     stacklevel=2,
                 )
-            write_atomically(self.directory / name, _with_digest(self._identity()))
+            write_atomically(self.directory / name, _with_digest(self._identity))
         for torn in self.directory.glob(".*.tmp"):  # the run was killed while it wrote them
             torn.unlink(missing_ok=True)
         for path in sorted(self.directory.glob("*.state")):
             self._states.setdefault(int(path.name.split("-")[0]), []).append(path)
-
-    def _identity(self) -> dict[str, Any]:
-        ours = {"format": _FORMAT, "versions": versions()} | self.plan.identity()
-        return dict(json.loads(json.dumps(ours)))
 
     def _check(self) -> list[str]:
         """Refuse a directory that is not this run's; return which of its plans are sound."""
@@ -180,7 +201,7 @@ class Checkpoint:
                 f"{there[min(found, key=_PLANS.index)]} is damaged or was written by another "
                 f"program; accepted: {_FORMAT!r}, or another directory"
             )
-        ours, theirs = self._identity(), next(iter(sound.values()))
+        ours, theirs = self._identity, next(iter(sound.values()))
         differing = [
             f"{name} = {theirs.get(name)!r} there and {ours.get(name)!r} here"
             for name in dict.fromkeys((*ours, *theirs))
@@ -193,16 +214,16 @@ class Checkpoint:
             )
         return list(sound)
 
-    def _path(self, index: int, sweep: int, kind: str) -> Path:
-        return self.directory / f"{index:05d}-{sweep:012d}.{kind}"
+    def _path(self, index: int, step: int, kind: str) -> Path:
+        return self.directory / f"{index:05d}-{step:012d}.{kind}"
 
     def _write(self, index: int) -> None:
         waiting = self._waiting.pop(index, [])
         if not waiting:
             return
-        chunk = _joined(waiting)
+        chunk = joined(waiting)
         _save(self._path(index, chunk.begin, "chunk"), _arrays_of(chunk))
-        if chunk.end == self.plan.sweeps:
+        if chunk.final:
             return
         path = self._path(index, chunk.end, "state")
         _save(path, chunk.state)
@@ -256,7 +277,13 @@ def _save(path: Path, arrays: Mapping[str, Any]) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     body = buffer.getvalue()
-    write_atomically(path, body + hashlib.sha256(body).digest())
+    try:
+        write_atomically(path, body + hashlib.sha256(body).digest())
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} could not be written ({error.strerror or error}) and the run was ended; the "
+            "checkpoint is intact as it was before, and the same call goes on from there"
+        ) from error
 
 
 def _arrays_of(chunk: Chunk) -> dict[str, Any]:
@@ -275,22 +302,4 @@ def _chunk_of(arrays: dict[str, np.ndarray], begin: int) -> Chunk:
 
     return Chunk(
         begin, int(arrays["end"]), named("series"), arrays.get("snapshots"), named("final")
-    )
-
-
-def _joined(chunks: list[Chunk]) -> Chunk:
-    """Make one chunk of several that follow one another."""
-    series: dict[str, list[np.ndarray]] = {}
-    for chunk in chunks:
-        for name, values in chunk.series.items():
-            series.setdefault(name, []).append(values)
-    snapshots = [chunk.snapshots for chunk in chunks if chunk.snapshots is not None]
-    last = chunks[-1]
-    return Chunk(
-        begin=chunks[0].begin,
-        end=last.end,
-        series={name: np.concatenate(parts, axis=1) for name, parts in series.items()},
-        snapshots=np.concatenate(snapshots, axis=1) if snapshots else None,
-        final=last.final,
-        state=last.state,
     )

@@ -1,38 +1,42 @@
-"""A stretch of the way of one batch, as a pure function of where it begins."""
+"""A stretch of the way of one piece of work; of a batch of chains, how it is gone."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from thermo.run.plan import Plan
-from thermo.run.structure_factor import half_spectrum, power
+from thermo.run.power_spectrum import SpectrumMoments
 from thermo.sampling.batch import Batch
 
-__all__ = ["Chunk", "LiveBatch", "run_chunk"]
+__all__ = ["Chunk", "LiveBatch", "spectrum_in"]
 
-_STRUCTURE_FACTOR = "run structure factor"  # beside the names that the batch gives its own state
+_SPECTRUM = "spectrum "  # before the names of the spectrum's arrays
 
 
 @dataclass(frozen=True, eq=False)
 class Chunk:
-    """What one batch did between two of its sweeps.
+    """What one piece of work (`thermo.run.work`) did between two of its steps.
+
+    For a batch of chains, a step is a sweep.
 
     Attributes
     ----------
     begin, end : int
-        Sweeps done before and after.
+        Steps done before and after.
     series : dict of str to ndarray, shape (chains, draws)
         The draws made meanwhile; empty if there were none.
     snapshots : ndarray or None, shape (chains, snapshots, n[, d])
         The configurations kept meanwhile.
     final : dict of str to ndarray
-        Of the last chunk: ``"spins"`` (chains, n[, d]) and, if asked for, ``"structure_factor"``
-        (chains, blocks, *half_spectrum).
+        What is left at the end; empty before. Of a batch ``"spins"`` (chains, n[, d]) and, if the
+        structure factor was asked for, the arrays of `SpectrumMoments`, their names after
+        ``"spectrum "``.
     state : dict of str to ndarray
-        From which the batch goes on.
+        From which the piece goes on.
     seconds : float
         How long it took.
     """
@@ -46,19 +50,13 @@ class Chunk:
     seconds: float = 0.0
 
 
-def run_chunk(
-    plan: Plan,
-    index: int,
-    begin: int,
-    state: dict[str, np.ndarray] | None,
-    end: int,
-    given: np.ndarray | None = None,
-) -> Chunk:
-    """Take batch `index` from `begin` sweeps, where it was in `state`, to `end` sweeps.
-
-    The bits do not depend on how the way is cut into chunks, nor on who runs them.
-    """
-    return LiveBatch(plan, index, begin, state, given=given).advance(end)
+def spectrum_in(final: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the arrays of `SpectrumMoments`, by their own names; empty if there are none."""
+    return {
+        name.removeprefix(_SPECTRUM): values
+        for name, values in final.items()
+        if name.startswith(_SPECTRUM)
+    }
 
 
 class LiveBatch:
@@ -93,16 +91,18 @@ class LiveBatch:
         self.batch: Batch = plan.make_batch(index)
         if hasattr(self.batch, "threads"):
             self.batch.threads = threads
-        self._structure_factor: np.ndarray | None = None
+        self._spectrum: SpectrumMoments | None = None
         if plan.structure_factors:
-            shape = (plan.structure_factor_blocks, *half_spectrum(plan.model.lattice))
-            self._structure_factor = np.zeros((plan.members(index)[0].size, *shape))
+            blocks = plan.structure_factor_blocks
+            self._spectrum = SpectrumMoments(
+                plan.model, plan.members(index)[0].size, blocks, plan.structure_factors // blocks
+            )
         if state is None:
             plan.start(self.batch, index, given)
         else:
             own = dict(state)
-            if self._structure_factor is not None:
-                self._structure_factor[:] = own.pop(_STRUCTURE_FACTOR)
+            for name, values in self._spectrum_arrays().items():
+                values[:] = own.pop(name)
             self.batch.restore(own)
 
     def advance(self, end: int) -> Chunk:
@@ -115,7 +115,7 @@ class LiveBatch:
             if draws and self._due(self.plan.snapshots_every):
                 snapshots.append(self.batch.spins)
             if draws and self._due(self.plan.structure_factor_every):
-                self._add_structure_factor()
+                self._measure_spectrum()
         return Chunk(
             begin=begin,
             end=end,
@@ -157,29 +157,25 @@ class LiveBatch:
     def _due(self, period: int | None) -> bool:
         return period is not None and self.plan.draws_after(self.position) % period == 0
 
-    def _add_structure_factor(self) -> None:
-        plan, sums = self.plan, self._structure_factor
-        assert sums is not None
+    def _measure_spectrum(self) -> None:
+        plan, spectrum = self.plan, self._spectrum
+        assert spectrum is not None
         assert plan.structure_factor_every is not None
-        number = plan.draws_after(self.position) // plan.structure_factor_every - 1
-        length = plan.structure_factors // plan.structure_factor_blocks
-        block, place = divmod(
-            number - (plan.structure_factors - length * plan.structure_factor_blocks), length
-        )
-        if block >= 0:  # those left over at the start are not used
-            # One after the other, so that the rounding is the same for every division into chunks.
-            sums[:, block] += (power(plan.model, self.batch.spins) - sums[:, block]) / (place + 1)
+        left_over = plan.structure_factors - spectrum.blocks * spectrum.length
+        number = plan.draws_after(self.position) // plan.structure_factor_every - 1 - left_over
+        if number >= 0:  # those left over at the start are not used
+            spectrum.add(self.batch.spins, number)
+
+    def _spectrum_arrays(self) -> dict[str, np.ndarray]:
+        if self._spectrum is None:
+            return {}
+        return {_SPECTRUM + name: values for name, values in self._spectrum.arrays.items()}
 
     def _state(self) -> dict[str, np.ndarray]:
-        state = self.batch.state()
-        if self._structure_factor is not None:
-            state[_STRUCTURE_FACTOR] = self._structure_factor.copy()
-        return state
+        spectrum = {name: values.copy() for name, values in self._spectrum_arrays().items()}
+        return self.batch.state() | spectrum
 
     def _final(self) -> dict[str, np.ndarray]:
         if self.position < self.plan.sweeps:
             return {}
-        final = {"spins": self.batch.spins}
-        if self._structure_factor is not None:
-            final["structure_factor"] = self._structure_factor
-        return final
+        return {"spins": self.batch.spins} | self._spectrum_arrays()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -11,16 +14,20 @@ from thermo.canonical import canonical
 from thermo.errors import InvalidInputError
 from thermo.estimate.autocorrelation import MeanWithError, mean_with_error
 from thermo.levels import EnergyLevels
+from thermo.memory import check_memory_of
 from thermo.models.difference import DifferenceModel
-from thermo.run.memory import check_memory_of
-from thermo.run.progress_bar import progress_bar
+from thermo.run.checkpoint import open_checkpoint
+from thermo.run.checks import check_workers
+from thermo.run.identity import identity
+from thermo.run.work import SamplerPiece, State, Work
+from thermo.run.workers import finished_pieces
 from thermo.sampling.demon import DemonChains
 from thermo.sampling.discrete_rules import largest_change
 from thermo.thermometry import matching_beta
 
 __all__ = ["DemonReading", "demon_levels", "demon_thermometer"]
 
-_LOOKS = 100  # sweeps of the burn-in between two looks at progress and Ctrl-C
+_MOST_PIECES = 16  # of the replicas; more workers have nothing to do
 _COPIES = 3  # of the spins: as states, and twice as public spins where their energy is found
 _FINE = 4096  # levels that stand for a purse of any content
 
@@ -60,7 +67,10 @@ def demon_thermometer(
     replicas: int = 8,
     demon_maximum: float | None = None,
     seed: int = 0,
+    threads: int | None = None,
+    executor: Executor | None = None,
     progress: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> DemonReading:
     r"""Measure β(E) = dS/dE, of either sign, on a lattice at constant energy.
 
@@ -86,9 +96,11 @@ def demon_thermometer(
         E_max; default: twice the largest change of energy by one spin, which is also half of it the
         least accepted. At most the whole spread of the lattice's energies, or the default.
     seed : int
-        0 … 2⁶⁴ − 1.
-    progress : bool
-        Show a progress bar.
+        0 … 2⁶⁴ − 1. The same arguments with the same seed give the same bits, for any `threads`,
+        any `executor`, and whether or not the run was interrupted.
+    threads, executor, progress, checkpoint
+        As in `thermo.simulate`; what travels, dies and resumes is a replica, or a sixteenth of
+        them.
 
     Returns
     -------
@@ -98,6 +110,13 @@ def demon_thermometer(
     ------
     InvalidInputError, EnergyOutOfRangeError
         See `thermo.sampling.demon.DemonChains`; sweeps out of range.
+    CheckpointError
+        As in `thermo.simulate`.
+
+    Warns
+    -----
+    CheckpointWarning, WorkerWarning
+        As in `thermo.simulate`.
 
     Notes
     -----
@@ -128,19 +147,16 @@ def demon_thermometer(
         # Spins, and as float64 the energies of the bonds while they are added up.
         spins = _COPIES * model.lattice.n_sites + 9 * model.lattice.n_edges
         check_memory_of(replicas, spins + 2 * 8 * sweeps, "replicas")
-    chains = DemonChains(
-        model, energy, replicas, demon_maximum=demon_maximum, seed=np.random.SeedSequence(seed)
-    )
-    with progress_bar(progress, burn_in + sweeps, unit="sweep", what="exchanging") as bar:
-        for begin in range(0, burn_in, _LOOKS):
-            bar.update(part := min(_LOOKS, burn_in - begin))
-            chains.sweep(part)
-        means = np.empty((replicas, sweeps))
-        for k in range(sweeps):
-            means[:, k] = chains.sweep(1)
-            bar.update()
-    demon = mean_with_error(means)
-    levels = demon_levels(chains.demon_maximum, chains.spacing)
+    check_workers(threads, executor, None)
+    work = Demons(model, energy, demon_maximum, replicas, burn_in, sweeps, seed)
+    first = work.chains(0)  # which refuses what it cannot do
+    with open_checkpoint(checkpoint, work.identity()) as kept:
+        pieces = finished_pieces(
+            work, threads=threads, executor=executor, progress=progress, checkpoint=kept
+        )
+    total = float(pieces[0].final["total_energy"][0])
+    demon = mean_with_error(np.concatenate([piece.series["demon_energy"] for piece in pieces]))
+    levels = demon_levels(first.demon_maximum, first.spacing)
     beta = float(matching_beta(levels, demon.mean))
     # dU/dβ = −Var(E_d), that of the demon's levels at this β.
     p = canonical(levels, beta).populations().probabilities
@@ -149,10 +165,81 @@ def demon_thermometer(
     return DemonReading(
         beta=beta,
         error=error,
-        energy=MeanWithError(chains.total_energy - demon.mean, demon.error, demon.ess, demon.tau),
+        energy=MeanWithError(total - demon.mean, demon.error, demon.ess, demon.tau),
         demon_energy=demon,
-        demon_maximum=chains.demon_maximum,
+        demon_maximum=first.demon_maximum,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Demons(Work):
+    """Lattices with their demons, a few in each piece.
+
+    Series: ``"demon_energy"`` (lattices, sweeps), the mean over each sweep after burn-in. What is
+    left: ``"total_energy"`` (1,), of a lattice and its demon.
+    """
+
+    model: DifferenceModel
+    energy: float
+    demon_maximum: float | None
+    replicas: int
+    burn_in: int
+    sweeps: int
+    seed: int
+
+    what: ClassVar[str] = "exchanging"
+
+    @property
+    def pieces(self) -> range:
+        return range(min(self.replicas, _MOST_PIECES))
+
+    @property
+    def moves_per_step(self) -> int:
+        return -(-self.replicas // len(self.pieces)) * self.model.lattice.n_sites
+
+    def steps(self, index: int) -> int:
+        return self.burn_in + self.sweeps
+
+    def chains(self, index: int) -> DemonChains:
+        """Return the lattices of a piece as they begin, on the energy shell."""
+        pieces = len(self.pieces)
+        return DemonChains(
+            self.model,
+            self.energy,
+            self.replicas * (index + 1) // pieces - self.replicas * index // pieces,
+            demon_maximum=self.demon_maximum,
+            seed=np.random.SeedSequence(self.seed, spawn_key=(index,)),
+        )
+
+    def begin(
+        self, index: int, position: int, state: State | None, threads: int = 1
+    ) -> SamplerPiece:
+        chains = self.chains(index)
+
+        def go(begin: int, end: int) -> dict[str, np.ndarray]:
+            burn_in = min(end, self.burn_in) - begin
+            if burn_in > 0:
+                chains.sweep(burn_in)
+            draws = [chains.sweep(1) for _ in range(end - max(begin, self.burn_in))]
+            return {"demon_energy": np.stack(draws, axis=1)} if draws else {}
+
+        def final() -> dict[str, np.ndarray]:
+            return {"total_energy": np.array([chains.total_energy])}
+
+        return SamplerPiece(chains, position, state, self.burn_in + self.sweeps, go, final)
+
+    def identity(self) -> dict[str, object]:
+        """Return everything that the bits of the result depend on, as JSON can hold it."""
+        return identity(
+            self.model,
+            run="demon_thermometer",
+            energy=self.energy,
+            demon_maximum=self.demon_maximum,
+            replicas=self.replicas,
+            burn_in=self.burn_in,
+            sweeps=self.sweeps,
+            seed=self.seed,
+        )
 
 
 def _check_purse(model: DifferenceModel, demon_maximum: float | None) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from inspect import signature
 from typing import Any
 
+from thermo.arguments import one_of
 from thermo.errors import InvalidInputError
 from thermo.estimate.sampled_density import SampledDensity
 from thermo.exact.density_of_states import exact_levels
@@ -66,16 +66,10 @@ def density_of_states(model: Any, method: str = "exact", **options: Any) -> Ener
     >>> sampled.minimum, round(sampled.log_states / 27, 12)
     (-81.0, 0.69314718056)
     """
+    method = one_of(method, "method", ["exact", *_SAMPLED])
     if method == "exact":
         _check_options(exact_levels, method, options)
         return exact_levels(model, **options)
-    if not isinstance(method, str) or method not in _SAMPLED:
-        names = ["exact", *_SAMPLED]
-        near = get_close_matches(str(method), names, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise InvalidInputError(
-            f"method = {method!r} was given; accepted: {', '.join(map(repr, names))}{hint}"
-        )
     sample = _SAMPLED[method]
     _check_options(sample, method, options)
     return sample(model, **options).levels

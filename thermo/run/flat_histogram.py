@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
-from collections.abc import Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thermo.arguments import checked_seed, finite_number, whole_number
-from thermo.errors import EquilibrationWarning, InvalidInputError, NotConvergedError
+from thermo.arguments import checked_seed, whole_number
+from thermo.errors import EquilibrationWarning, InvalidInputError
 from thermo.estimate.sampled_density import SampledDensity, normalized_levels
 from thermo.estimate.transition_matrix import log_density_from_transitions
 from thermo.levels import EnergyLevels, require_levels
-from thermo.run.progress_bar import progress_bar
-from thermo.run.workers import available_cores
-from thermo.sampling.energy_grid import EnergyGrid, energy_grid
-from thermo.sampling.energy_walk import EnergyWalk
-from thermo.sampling.multicanonical import Multicanonical
+from thermo.run.checkpoint import open_checkpoint
+from thermo.run.checks import check_workers
+from thermo.run.energy_walks import FlatWalks, LearningWalks, Preparation
+from thermo.run.identity import identity
+from thermo.run.workers import finished_pieces
+from thermo.sampling.energy_grid import EnergyGrid, energy_grid, flat_system
+from thermo.sampling.energy_walk import check_tables
+from thermo.sampling.multicanonical import extended_log_density
 from thermo.sampling.registry import accepted_updates
-from thermo.sampling.wang_landau import WangLandau
+
+if TYPE_CHECKING:
+    import xarray
 
 __all__ = ["MulticanonicalDensity", "log_total_states", "multicanonical", "wang_landau"]
 
-_MOVES_PER_STEP = 2**24  # about 0.3 s of one processor between two looks at progress and Ctrl-C
 _MOST_DRAWS = 1000  # of the energy series of a walker
 
 
@@ -49,6 +54,22 @@ class MulticanonicalDensity(SampledDensity):
     energy_series: np.ndarray
     round_trips: np.ndarray
 
+    def _variables(self, prefix: str = "") -> dict[str, tuple[tuple[str, ...], Any]]:
+        return {
+            **super()._variables(prefix),
+            **self.histogram._variables("histogram_"),
+            "energy_series": (("chain", "draw"), self.energy_series),
+            "round_trips": (("chain",), self.round_trips),
+        }
+
+    @classmethod
+    def _fields(cls, data: xarray.Dataset, prefix: str = "") -> dict[str, Any]:
+        return super()._fields(data, prefix) | {
+            "histogram": SampledDensity(**SampledDensity._fields(data, "histogram_")),
+            "energy_series": data["energy_series"].to_numpy(),
+            "round_trips": data["round_trips"].to_numpy(),
+        }
+
 
 def wang_landau(
     model: Any,
@@ -58,7 +79,9 @@ def wang_landau(
     seed: int = 0,
     bin_width: float | None = None,
     threads: int | None = None,
+    executor: Executor | None = None,
     progress: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> SampledDensity:
     r"""Estimate ln g(E) by Wang–Landau sampling with 1/t refinement.
 
@@ -76,15 +99,14 @@ def wang_landau(
     walkers : int
         Independent walkers, at least 2: their spread is the error.
     seed : int
-        0 … 2⁶⁴ − 1.
+        0 … 2⁶⁴ − 1. The same arguments with the same seed give the same bits, for any `threads`,
+        any `executor`, and whether or not the run was interrupted.
     bin_width : float, optional
         In the unit of energy; needed where energies are continuous or have no common spacing.
         Levels are then bins, with their centres as energies. Default: every energy is a level of
         its own.
-    threads : int, optional
-        Default: one per available core. The numbers do not depend on it.
-    progress : bool
-        Show a progress bar.
+    threads, executor, progress, checkpoint
+        As in `thermo.simulate`; what travels, dies and resumes is a walker.
 
     Returns
     -------
@@ -96,9 +118,13 @@ def wang_landau(
     ------
     InvalidInputError
         A model or an argument outside what is said above, before any work is done.
+    CheckpointError
+        As in `thermo.simulate`.
 
     Warns
     -----
+    CheckpointWarning, WorkerWarning
+        As in `thermo.simulate`.
     EquilibrationWarning
         A walker did not reach the 1/t stage, or the walkers know different energies.
 
@@ -122,27 +148,33 @@ def wang_landau(
     >>> bool(np.abs(density.levels.log_degeneracy - exact.log_degeneracy).max() < 0.2)
     True
     """
-    sweeps, walkers, seed, threads = _checked(model, sweeps, walkers, seed, threads)
-    _check_bins(model, bin_width)
-    walk = WangLandau(model, walkers, np.random.SeedSequence(seed), bin_width, threads)
-    with progress_bar(progress, sweeps, unit="sweep", what="walking") as bar:
-        for part in _steps(walk, sweeps):
-            walk.sweep(part)
-            bar.update(part)
-    if not walk.refined.all():
-        _warn(
-            f"{np.sum(~walk.refined)} of {walkers} walkers did not reach the 1/t stage in {sweeps} "
-            f"sweeps (largest ln f {walk.log_factor.max():.2g}); give more sweeps"
+    sweeps, walkers, seed = _checked(model, sweeps, walkers, seed)
+    check_workers(threads, executor, None)
+    grid = _checked_grid(model, walkers, bin_width)
+    settings = {"method": "wang_landau", "sweeps": sweeps, "walkers": walkers, "seed": seed}
+    with open_checkpoint(checkpoint, _identity(model, settings, bin_width)) as kept:
+        pieces = finished_pieces(
+            LearningWalks(model, walkers, sweeps, seed, bin_width),
+            threads=threads,
+            executor=executor,
+            progress=progress,
+            checkpoint=kept,
         )
-    known = walk.log_density > -np.inf
+    left = {name: np.concatenate([p.final[name] for p in pieces]) for name in pieces[0].final}
+    refined, log_density = left["refined"], left["log_density"]
+    if not refined.all():
+        _warn(
+            f"{np.sum(~refined)} of {walkers} walkers did not reach the 1/t stage in {sweeps} "
+            f"sweeps (largest ln f {left['log_factor'].max():.2g}); give more sweeps"
+        )
+    known = log_density > -np.inf
     if (known != known[0]).any():
         _warn(
             f"the walkers found between {known.sum(axis=1).min()} and {known.sum(axis=1).max()} "
             "energies; give more sweeps"
         )
-    log_g = np.array([_normalized(row, model) for row in walk.log_density])
-    levels, replicas = _jackknifed(walk.grid, model, log_g, _mean_where_known)
-    settings = {"method": "wang_landau", "sweeps": sweeps, "walkers": walkers, "seed": seed}
+    log_g = np.array([_normalized(row, model) for row in log_density])
+    levels, replicas = _jackknifed(grid, model, log_g, _mean_where_known)
     return SampledDensity(levels=levels, replicas=replicas, settings=settings)
 
 
@@ -155,7 +187,9 @@ def multicanonical(
     seed: int = 0,
     bin_width: float | None = None,
     threads: int | None = None,
+    executor: Executor | None = None,
     progress: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> MulticanonicalDensity:
     r"""Estimate ln g(E) by a walk with fixed weights 1/g̃(E), from its transition matrix.
 
@@ -176,8 +210,8 @@ def multicanonical(
         Independent walkers, at least 2, over which errors are jackknifed.
     levels : EnergyLevels, optional
         g̃, such as ``wang_landau(model).levels``; saves the preparation.
-    seed, bin_width, threads, progress
-        As of `wang_landau`.
+    seed, bin_width, threads, executor, progress, checkpoint
+        As of `wang_landau`. The preparation is one walker, and has no use for more workers.
 
     Returns
     -------
@@ -190,11 +224,15 @@ def multicanonical(
     ------
     InvalidInputError
         A model or an argument outside what is said above, before any work is done.
+    CheckpointError
+        As in `thermo.simulate`.
     NotConvergedError
         The preparation did not reach its 1/t stage within as many moves as the run itself has.
 
     Warns
     -----
+    CheckpointWarning, WorkerWarning
+        As in `thermo.simulate`.
     EquilibrationWarning
         Fewer round trips than walkers: the errors are not to be trusted.
 
@@ -214,42 +252,46 @@ def multicanonical(
     >>> bool(np.abs(z).max() < 6), bool(density.stderr.max() < 0.05)
     (True, True)
     """
-    sweeps, walkers, seed, threads = _checked(model, sweeps, walkers, seed, threads)
-    prepare_seed, walk_seed = np.random.SeedSequence(seed).spawn(2)
-    grid = energy_grid(model, bin_width)
-    _check_bins(model, bin_width)
-    if levels is None:
-        with progress_bar(progress, None, unit="sweep", what="preparing") as bar:
-            log_density, spins = _prepared(model, sweeps, walkers, prepare_seed, bin_width, bar)
-    else:
-        log_density, spins = _on_grid(levels, grid), None
-    with progress_bar(progress, sweeps, unit="sweep", what="walking") as bar:
-        walk = Multicanonical(model, walkers, walk_seed, log_density, bin_width, threads)
-        if spins is not None:
-            walk.spins = spins
+    sweeps, walkers, seed = _checked(model, sweeps, walkers, seed)
+    check_workers(threads, executor, None)
+    grid = _checked_grid(model, walkers, bin_width)
+    given = None if levels is None else _on_grid(levels, grid)
+    settings = {"method": "multicanonical", "sweeps": sweeps, "walkers": walkers, "seed": seed}
+    workers: dict[str, Any] = {"threads": threads, "executor": executor, "progress": progress}
+    with open_checkpoint(checkpoint, _identity(model, settings, bin_width, levels=given)) as kept:
+        if given is None:
+            preparation = Preparation(model, walkers, sweeps * walkers, seed, bin_width)
+            (prepared,) = finished_pieces(preparation, checkpoint=kept, **workers)
+            log_density, spins = prepared.final["log_density"], prepared.final["spins"]
+        else:
+            log_density, spins = given, None
         every = -(-sweeps // _MOST_DRAWS)
-        series = []
-        for part in _steps(walk, sweeps // every, every):
-            series.append(walk.record(part, every))
-            bar.update(part * every)
-    if walk.round_trips.sum() < walkers:
+        draws = sweeps // every
+        pieces = finished_pieces(
+            FlatWalks(model, walkers, log_density, spins, draws, every, seed, bin_width),
+            checkpoint=kept,
+            **workers,
+        )
+    round_trips = np.concatenate([piece.final["round_trips"] for piece in pieces])
+    if round_trips.sum() < walkers:
         _warn(
-            f"{walkers} walkers made {walk.round_trips.sum():g} round trips between the lowest and "
+            f"{walkers} walkers made {round_trips.sum():g} round trips between the lowest and "
             "the highest energy: errors are not to be trusted; give more sweeps"
         )
-    by_transitions = _jackknifed(walk.grid, model, walk.transitions, _from_transitions)
-    visits = walk.transitions.sum(axis=2)
+    transitions = np.concatenate([piece.final["transitions"] for piece in pieces])
+    by_transitions = _jackknifed(grid, model, transitions, _from_transitions)
+    visits = transitions.sum(axis=2)
+    log_weights = -extended_log_density(log_density, grid.bins)
     by_visits = _jackknifed(
-        walk.grid, model, visits, lambda parts: _log(parts.sum(axis=0)) + walk.log_density
+        grid, model, visits, lambda parts: _log(parts.sum(axis=0)) - log_weights
     )
-    settings = {"method": "multicanonical", "sweeps": sweeps, "walkers": walkers, "seed": seed}
     return MulticanonicalDensity(
         levels=by_transitions[0],
         replicas=by_transitions[1],
         settings=settings,
         histogram=SampledDensity(levels=by_visits[0], replicas=by_visits[1], settings=settings),
-        energy_series=np.concatenate(series, axis=1),
-        round_trips=walk.round_trips,
+        energy_series=np.concatenate([piece.series["energy"] for piece in pieces]),
+        round_trips=round_trips,
     )
 
 
@@ -258,33 +300,10 @@ def log_total_states(model: Any) -> float:
     return model.lattice.n_sites * math.log(getattr(model, "n_states", 1))
 
 
-def _prepared(
-    model: Any,
-    sweeps: int,
-    walkers: int,
-    seed: np.random.SeedSequence,
-    bin_width: float | None,
-    bar: Any,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weights by one Wang–Landau walker, and configurations it passed, spread over the energies."""
-    walk = WangLandau(model, 1, seed, bin_width)
-    done, most = 0, sweeps * walkers
-    step = max(1, _MOVES_PER_STEP // (8 * model.lattice.n_sites))
-    while not walk.refined.all():
-        if done >= most:
-            raise NotConvergedError(
-                f"the weights were not ready after {done} sweeps: ln f is "
-                f"{walk.log_factor[0]:.2g}; give more sweeps, or levels of a longer wang_landau"
-            )
-        walk.sweep(step)
-        bar.update(step)
-        done += step
-    spins, part = [], -(-done // walkers)
-    for _ in range(walkers):  # as long again: ln g settles, and the walk passes everywhere
-        walk.sweep(part)
-        bar.update(part)
-        spins.append(walk.spins[0])
-    return walk.log_density[0], np.array(spins)
+def _identity(
+    model: Any, settings: dict[str, Any], bin_width: float | None, **more: Any
+) -> dict[str, Any]:
+    return identity(model, run=settings["method"], bin_width=bin_width, **settings, **more)
 
 
 def _on_grid(levels: EnergyLevels, grid: EnergyGrid) -> np.ndarray:
@@ -335,37 +354,26 @@ def _log(counts: np.ndarray) -> np.ndarray:
         return np.log(counts)
 
 
-def _checked(
-    model: Any, sweeps: int, walkers: int, seed: int, threads: int | None
-) -> tuple[int, int, int, int]:
+def _checked(model: Any, sweeps: int, walkers: int, seed: int) -> tuple[int, int, int]:
     accepted_updates(model)  # refuses what is no spin model
     return (
         whole_number(sweeps, "sweeps", 1),
         whole_number(walkers, "walkers", 2, ", for their spread is the error"),
         checked_seed(seed),
-        available_cores() if threads is None else whole_number(threads, "threads", 1),
     )
 
 
-def _check_bins(model: Any, bin_width: float | None) -> None:
-    """Refuse bins so wide that all energies may lie in one, and nothing can be learnt of them."""
-    if bin_width is None:
-        return
-    width = finite_number(bin_width, "bin_width", positive=True)
+def _checked_grid(model: Any, walkers: int, bin_width: float | None) -> EnergyGrid:
+    """Return the bins; not so wide that all energies may lie in one, nor too many for memory."""
+    grid = energy_grid(model, bin_width)
     low, high = model.energy_bounds
-    if width > 0.5 * (high - low):
+    if bin_width is not None and grid.width > 0.5 * (high - low):
         raise InvalidInputError(
-            f"bin_width = {width:g} was given, but the energies lie between {low:g} and "
+            f"bin_width = {grid.width:g} was given, but the energies lie between {low:g} and "
             f"{high:g}; accepted: a width much smaller than that range"
         )
-
-
-def _steps(walk: EnergyWalk, number: int, every: int = 1) -> Iterator[int]:
-    """Cut `number` units of `every` sweeps into calls of a fraction of a second."""
-    moves = walk.walkers * walk.model.lattice.n_sites * every
-    step = max(1, _MOVES_PER_STEP // moves)
-    for begin in range(0, number, step):
-        yield min(step, number - begin)
+    check_tables(walkers, grid, int(flat_system(model, grid).reach))
+    return grid
 
 
 def _warn(message: str) -> None:

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import PchipInterpolator
 from scipy.special import erfinv
 
-from thermo.arguments import whole_number
+from thermo.arguments import shown, whole_number
 from thermo.canonical import canonical
 from thermo.errors import InvalidInputError
 from thermo.levels import EnergyLevels, require_levels
@@ -141,9 +141,7 @@ def suggest_ladder(
     >>> ladder.round(3), swap_acceptance(spins, ladder).round(2)
     (array([-3.   , -0.689, -0.202,  0.202,  0.689,  3.   ]), array([0.8, 0.8, 0.8, 0.8, 0.8]))
     """
-    number = whole_number(number, "number", 2)
-    if number > _MOST_RUNGS:
-        raise InvalidInputError(f"number = {number} was given; accepted: 2 … {_MOST_RUNGS} rungs")
+    number = whole_number(number, "number", 2, " rungs", most=_MOST_RUNGS)
     if isinstance(pilot, EnergyLevels):
         first, last = _checked_range(beta_range)
         beta = np.linspace(first, last, _GRID)
@@ -152,8 +150,8 @@ def suggest_ladder(
         return np.interp(np.linspace(0.0, length[-1], number), length, beta)
     if not isinstance(pilot, Run):
         raise InvalidInputError(
-            f"pilot = {pilot!r} was given; accepted: EnergyLevels, or a Run of thermo.simulate or "
-            "parallel_tempering"
+            f"pilot = {shown(pilot)} was given; accepted: EnergyLevels, or a Run of "
+            "thermo.simulate or parallel_tempering"
         )
     beta, rejected = _seen_by_a_run(pilot)
     ends = (beta[0], beta[-1])
@@ -200,6 +198,6 @@ def _checked_range(
     if not fits or ends.min() < lowest or ends.max() > highest:
         within = "" if np.isinf(lowest) else f" between {lowest:g} and {highest:g}"
         raise InvalidInputError(
-            f"beta_range = {beta_range} was given; accepted: two different finite β{within}"
+            f"beta_range = {shown(beta_range)} was given; accepted: two different finite β{within}"
         )
     return ends

@@ -5,40 +5,20 @@ from __future__ import annotations
 import math
 
 from thermo.errors import InvalidInputError
-from thermo.memory import available_bytes, in_binary_units
+from thermo.memory import SHARE, available_bytes, in_binary_units
 from thermo.models.spin_model import SpinModel
 from thermo.run.plan import Plan
-from thermo.run.structure_factor import half_spectrum
+from thermo.run.power_spectrum import half_spectrum
 
-__all__ = ["bytes_needed", "bytes_of_spins", "check_memory", "check_memory_of"]
+__all__ = ["bytes_needed", "bytes_of_spins", "check_memory"]
 
 _SERIES = 5  # energy and at most four observables
 _COPIES = 3  # of the spins: in the batch, in the state to go on from, in the result
-_SHARE = 0.8  # of the available memory, for the estimates need some too
 
 
 def bytes_of_spins(model: SpinModel) -> int:
     """Return the size of one configuration: a byte per spin, or its components as float64."""
     return model.lattice.n_sites * (8 * getattr(model, "components", 0) or 1)
-
-
-def check_memory_of(number: int, bytes_each: int, what: str) -> None:
-    """Refuse so many of something in memory if fewer of them would fit.
-
-    Raises
-    ------
-    InvalidInputError
-        Saying how much is needed and how many would fit.
-    """
-    available = available_bytes()
-    if available is None or number * bytes_each <= _SHARE * available:
-        return
-    fits = int(_SHARE * available / bytes_each)
-    raise InvalidInputError(
-        f"{number} {what} would need {in_binary_units(number * bytes_each)} of memory and "
-        f"{in_binary_units(available)} are free; accepted, for it would fit: "
-        f"{f'at most {fits} {what}' if fits >= 2 else 'a smaller lattice or fewer β'}"
-    )
 
 
 def bytes_needed(plan: Plan) -> dict[str, int]:
@@ -54,10 +34,9 @@ def bytes_needed(plan: Plan) -> dict[str, int]:
         "snapshots": plan.snapshots * configurations,
     }
     if plan.structure_factors:
-        vectors = math.prod(half_spectrum(plan.model.lattice))
-        needed["structure factor"] = (
-            8 * _COPIES * plan.chains * plan.structure_factor_blocks * vectors
-        )
+        # Of every wave vector the blocks, and the variances of S(k) and of G(r).
+        numbers = (plan.structure_factor_blocks + 2) * math.prod(half_spectrum(plan.model.lattice))
+        needed["structure factor"] = 8 * _COPIES * plan.chains * numbers
     return needed
 
 
@@ -72,10 +51,10 @@ def check_memory(plan: Plan) -> None:
     available = available_bytes()
     needed = bytes_needed(plan)
     total = sum(needed.values())
-    if available is None or total <= _SHARE * available:
+    if available is None or total <= SHARE * available:
         return
     largest = max(needed, key=lambda name: needed[name])
-    room = _SHARE * available
+    room = SHARE * available
     fits = []
     replicas = int(plan.replicas * room / total)
     if replicas >= 2:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from thermo.models.spin_model import SpinModel
+from thermo.run.identity import identity
 from thermo.sampling.batch import Batch
 from thermo.sampling.registry import BatchKind
 from thermo.sampling.starts import ordered_spins
@@ -125,35 +125,17 @@ class Plan:
 
         Arrays are named by their SHA-256.
         """
-        values = {
-            **{f"model {name}": value for name, value in self.model.description().items()},
-            "update": self.update,
-            "batch": f"{self.kind.name} of {self.kind.chains}",
-            "beta": self.beta,
-            "replicas": self.replicas,
-            "burn_in": self.burn_in,
-            "draws": self.draws,
-            "measure_every": self.measure_every,
-            "snapshots_every": self.snapshots_every,
-            "structure_factor_every": self.structure_factor_every,
-            "start": self.ordered if self.given is None else self.given,
-            "seed": self.seed,
-        }
-        return {name: _named(value) for name, value in values.items()}
-
-
-def _named(value: Any) -> Any:
-    if not isinstance(value, np.ndarray):
-        return value.item() if isinstance(value, np.generic) else value
-    digest = hashlib.sha256()
-    _add(digest, value)
-    return f"{value.dtype} {value.shape} {digest.hexdigest()[:16]}"
-
-
-def _add(digest: Any, value: np.ndarray) -> None:
-    """Add the elements in their order, of a broadcast array piece by piece, never as a whole."""
-    if value.ndim > 1 and 0 in value.strides:
-        for part in value:
-            _add(digest, part)
-    else:
-        digest.update(np.ascontiguousarray(value))
+        return identity(
+            self.model,
+            update=self.update,
+            batch=f"{self.kind.name} of {self.kind.chains}",
+            beta=self.beta,
+            replicas=self.replicas,
+            burn_in=self.burn_in,
+            draws=self.draws,
+            measure_every=self.measure_every,
+            snapshots_every=self.snapshots_every,
+            structure_factor_every=self.structure_factor_every,
+            start=self.ordered if self.given is None else self.given,
+            seed=self.seed,
+        )

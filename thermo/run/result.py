@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,9 @@ from thermo.errors import InvalidInputError
 from thermo.estimate.autocorrelation import MeanWithError, mean_with_error
 from thermo.estimate.jackknife import block_means, jackknife
 from thermo.models.spin_model import SpinModel
+from thermo.run.equilibration import Equilibration, equilibration
 from thermo.run.order_parameter import field_response, order_components
-from thermo.run.structure_factor import (
-    DerivedEstimate,
-    correlation_function,
-    correlation_length,
-    structure_factor,
-)
+from thermo.run.structure_factor import SampledSpectrum
 
 if TYPE_CHECKING:
     import xarray
@@ -41,7 +37,8 @@ class Run:
     Estimates have ``.mean``, ``.error`` (standard error), ``.ess`` (effective sample size) and
     ``.tau`` (integrated autocorrelation time in draws), arrays of shape (B,). Derived quantities
     are jackknifed over replicas (over parts of replicas if there are fewer than 32); their
-    ``.ess`` and ``.tau`` are those of the squared deviation that they average.
+    ``.ess`` and ``.tau`` are those of their linear part: the series of which small deviations of
+    the quantity are the mean, for a heat capacity the squared deviation of E.
 
     M is the total magnetisation along the field's axis (of a Potts model (q n₀ − n)/(q − 1)) and
     \|M\| the length of the whole vector; for Ising spins \|M\| is the absolute value of M.
@@ -61,6 +58,9 @@ class Run:
         Configurations on the way, if asked for.
     structure_factor_blocks : ndarray or None, shape (B, replicas, blocks, …)
         Means of \|Σ_j s_j e^{−ik·r_j}\|²/n over stretches of the chains, if asked for.
+    structure_factor_variances : mapping of str to ndarray, shape (B, …)
+        Variances of single measurements within these blocks, of S(k) and what follows from it; see
+        `thermo.run.structure_factor.SampledSpectrum`.
     """
 
     model: SpinModel
@@ -70,6 +70,7 @@ class Run:
     settings: Mapping[str, Any]
     snapshots: np.ndarray | None = None
     structure_factor_blocks: np.ndarray | None = None
+    structure_factor_variances: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         betas, replicas, draws = self.energy_series.shape
@@ -91,6 +92,14 @@ class Run:
     def staggered_series(self) -> np.ndarray | None:
         """Σ ε_i s_i, ε = +1 on sublattice 0 and −1 on sublattice 1; None unless bipartite."""
         return self.series.get("staggered_magnetization")
+
+    @cached_property
+    def equilibration(self) -> Equilibration:
+        """Whether the chains drift or disagree: ``.verdict``, β by β, and what it is made of."""
+        quantities = {"energies": self.energy_series}
+        if np.any(self.model.fields):  # else ordered chains may rightly keep opposite signs
+            quantities["magnetisations"] = self.magnetization_series
+        return equilibration(self.beta, quantities)
 
     @cached_property
     def energy(self) -> MeanWithError:
@@ -118,8 +127,7 @@ class Run:
     def heat_capacity(self) -> MeanWithError:
         """C/k = β² (⟨E²⟩ − ⟨E⟩²), never negative; 0 at β = 0 and where E never changes."""
         deviation = self.energy_series - self.energy.mean[:, None, None]
-        variance = self._jackknifed(_variance, deviation, deviation**2)
-        return _scaled(variance, self.beta**2)
+        return _scaled(self._jackknifed_variance(deviation), self.beta**2)
 
     @cached_property
     def susceptibility(self) -> MeanWithError:
@@ -134,9 +142,9 @@ class Run:
         symmetric = not np.any(self.model.fields)
         if symmetric and self.settings.get("update") not in _CONSERVING:
             square = self._lengths**2 / order_components(self.model)
-            return _scaled(self._jackknifed(lambda mean: mean, square), factor)
+            return _scaled(self._jackknifed(lambda mean: mean, square, linear=square), factor)
         deviation = self.magnetization_series - self.magnetization.mean[:, None, None]
-        return _scaled(self._jackknifed(_variance, deviation, deviation**2), factor)
+        return _scaled(self._jackknifed_variance(deviation), factor)
 
     @cached_property
     def connected_susceptibility(self) -> MeanWithError:
@@ -145,7 +153,7 @@ class Run:
         It peaks at transitions.
         """
         deviation = self._lengths - self.absolute_magnetization.mean[:, None, None]
-        return _scaled(self._jackknifed(_variance, deviation, deviation**2), self.beta)
+        return _scaled(self._jackknifed_variance(deviation), self.beta)
 
     @cached_property
     def binder(self) -> MeanWithError:
@@ -156,36 +164,40 @@ class Run:
         K. Binder, Z. Phys. B 43, 119 (1981).
         """
         square = (self._lengths / self.model.lattice.n_sites) ** 2
-        return self._jackknifed(_binder, square**2, square)
+        means = square.mean(axis=(1, 2)), (square**2).mean(axis=(1, 2))
+        second, fourth = (np.where(mean == 0.0, 1.0, mean)[:, None, None] for mean in means)
+        linear = square**2 / fourth - 2.0 * square / second
+        return self._jackknifed(_binder, square**2, square, linear=linear)
 
     @cached_property
-    def structure_factor(self) -> DerivedEstimate:
+    def structure_factor(self) -> MeanWithError:
         r"""S(k) = ⟨\|Σ_j s_j e^{−ik·r_j}\|²⟩/n, ``(B, *lattice.shape)``, k = 2π·index/L.
 
-        Needs ``structure_factor_every`` in `simulate`.
+        Needs ``structure_factor_every`` in `simulate`; ``.tau`` is in measurements of S(k).
         """
-        return structure_factor(self._blocks, self.model.lattice)
+        return self._spectrum.structure_factor()
 
     @cached_property
-    def correlation_function(self) -> DerivedEstimate:
+    def correlation_function(self) -> MeanWithError:
         """G(r) = ⟨s_j·s_{j+r}⟩, arrays ``(B, *lattice.shape)``, r = index along every axis.
 
-        Needs ``structure_factor_every`` in `simulate`. Not connected: nothing is subtracted.
+        Needs ``structure_factor_every`` in `simulate`; ``.tau`` is in measurements of S(k). Not
+        connected: nothing is subtracted.
         """
-        return correlation_function(self._blocks, self.model.lattice)
+        return self._spectrum.correlation_function()
 
-    def correlation_length(self, *, staggered: bool = False) -> DerivedEstimate:
+    def correlation_length(self, *, staggered: bool = False) -> MeanWithError:
         """Return the second-moment correlation length, arrays (B,), in lattice constants.
 
-        Needs ``structure_factor_every`` in `simulate`; see
-        `thermo.run.structure_factor.correlation_length`.
+        Needs ``structure_factor_every`` in `simulate`; ``.tau`` is in measurements of S(k). See
+        `thermo.run.structure_factor.SampledSpectrum.correlation_length`.
 
         Parameters
         ----------
         staggered : bool
             Of the staggered order, as it is at βJ < 0.
         """
-        return correlation_length(self._blocks, self.model.lattice, staggered)
+        return self._spectrum.correlation_length(staggered)
 
     def density_of_states(self, bin_width: float | None = None) -> MultiHistogram:
         r"""Join the energies of all β into one density of states, by multi-histogram reweighting.
@@ -274,23 +286,36 @@ class Run:
         r"""\|M\| of every draw."""
         return self.series.get("magnetization_length", np.abs(self.magnetization_series))
 
-    @property
-    def _blocks(self) -> np.ndarray:
-        if self.structure_factor_blocks is None:
+    @cached_property
+    def _spectrum(self) -> SampledSpectrum:
+        blocks = self.structure_factor_blocks
+        if blocks is None:
             raise InvalidInputError(
                 "this run did not measure its structure factor; accepted: a run of simulate(…, "
                 "structure_factor_every=…)"
             )
-        return self.structure_factor_blocks
+        _, replicas, number = blocks.shape[:3]
+        every = self.settings["structure_factor_every"] // self.settings["measure_every"]
+        length = self.energy_series.shape[-1] // every // number
+        return SampledSpectrum(
+            self.model.lattice,
+            blocks,
+            self.structure_factor_variances,
+            measurements=replicas * number * length,
+        )
+
+    def _jackknifed_variance(self, deviation: np.ndarray) -> MeanWithError:
+        square = deviation**2
+        return self._jackknifed(_variance, deviation, square, linear=square)
 
     def _jackknifed(
-        self, function: Callable[..., np.ndarray], *series: np.ndarray
+        self, function: Callable[..., np.ndarray], *series: np.ndarray, linear: np.ndarray
     ) -> MeanWithError:
-        """Jackknife f(means of `series`); the last series gives ess and tau."""
+        """Jackknife f(means of `series`); its linear part gives ess and tau."""
         _, replicas, draws = self.energy_series.shape
         per_chain = min(draws, math.ceil(_LEAST_BLOCKS / replicas))
         value, error = jackknife(function, *(block_means(s, per_chain) for s in series))
-        sampled = mean_with_error(series[-1])
+        sampled = mean_with_error(linear)
         error = np.where(sampled.error == 0.0, 0.0, error)  # not the rounding of a constant
         return MeanWithError(value, error, sampled.ess, sampled.tau)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import warnings
+from concurrent.futures import Executor
 from dataclasses import replace
 from reprlib import repr as short
 from typing import Any
@@ -41,7 +43,9 @@ def reweighting(
     bin_width: float | None = None,
     seed: int = 0,
     threads: int | None = None,
+    executor: Executor | None = None,
     progress: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> MultiHistogram:
     r"""Estimate ln g(E) from canonical runs at β of both signs.
 
@@ -65,8 +69,8 @@ def reweighting(
         As of `simulate`, but not ``"kawasaki"``, which does not reach all states.
     measure_every : int, optional
         Sweeps between measurements; default: 5, or `sweeps` if that is less.
-    threads, progress
-        As of `simulate`.
+    threads, executor, progress, checkpoint
+        As of `simulate`. Pilot runs take a moment, and are made again by a run that goes on.
     bin_width : float, optional
         In the unit of energy; needed where energies are continuous or have no common spacing.
         Levels are then bins, with their centres as energies: choose it small against 1/\|β\|.
@@ -84,9 +88,13 @@ def reweighting(
     InvalidInputError
         Before any work: continuous spins without β or without `bin_width`; β on one side of 0;
         an argument that `simulate` does not accept. After it: runs that do not overlap.
+    CheckpointError
+        As of `simulate`.
 
     Warns
     -----
+    CheckpointWarning, WorkerWarning
+        As of `simulate`.
     EquilibrationWarning
         Chains that drift or disagree, naming the β.
 
@@ -121,7 +129,7 @@ def reweighting(
         )
     burn_in = max(1, sweeps // 10) if burn_in is None else whole_number(burn_in, "burn_in", 0)
     replicas = whole_number(replicas, "replicas", 2, ", for errors are jackknifed over them")
-    check_workers(threads, None, None)
+    check_workers(threads, executor, None)
     options: dict[str, Any] = {"update": update, "seed": checked_seed(seed), "threads": threads}
     if betas is None:
         if not hasattr(model, "n_states"):
@@ -137,7 +145,9 @@ def reweighting(
         burn_in=burn_in,
         replicas=replicas,
         measure_every=measure_every,
+        executor=executor,
         progress=progress,
+        checkpoint=checkpoint,
         **options,
     )
     result = multi_histogram(

@@ -14,11 +14,11 @@ from thermo.errors import InvalidInputError
 from thermo.models.spin_model import SpinModel
 from thermo.run.chains import Progress, run_chains
 from thermo.run.checks import check_update, check_workers, draws_between
-from thermo.run.equilibration import warn_if_not_equilibrated
+from thermo.run.chunk import spectrum_in
 from thermo.run.memory import check_memory
 from thermo.run.plan import Plan
+from thermo.run.power_spectrum import check_periodic
 from thermo.run.result import Run
-from thermo.run.structure_factor import check_periodic
 from thermo.sampling.registry import batch_kind
 from thermo.sampling.starts import given_start, ordered_start
 from thermo.temperature import as_beta
@@ -124,7 +124,7 @@ def simulate(
     Warns
     -----
     EquilibrationWarning
-        Chains that drift or disagree, naming the β.
+        Chains that drift or disagree, naming the β, or too few draws to judge it (fewer than 4).
     CheckpointWarning
         A damaged file in the checkpoint: what came before it is used.
     WorkerWarning
@@ -162,11 +162,7 @@ def simulate(
     burn_in = whole_number(burn_in, "burn_in", 0)
     replicas = whole_number(replicas, "replicas", 2, ", for the chains are checked on one another")
     seed = checked_seed(seed)
-    measure_every = whole_number(measure_every, "measure_every", 1)
-    if measure_every > sweeps:
-        raise InvalidInputError(
-            f"measure_every = {measure_every} was given; accepted: 1 … sweeps = {sweeps}"
-        )
+    measure_every = whole_number(measure_every, "measure_every", 1, " = sweeps", most=sweeps)
     draws = sweeps // measure_every
     snapshots = draws_between(snapshots_every, "snapshots_every", measure_every, draws)
     structure = draws_between(
@@ -205,9 +201,6 @@ def simulate(
         callback=callback,
         checkpoint=checkpoint,
     )
-    warn_if_not_equilibrated(betas, outcome.series["energy"])
-    if np.any(model.fields):  # without a field ordered chains may rightly keep opposite signs
-        warn_if_not_equilibrated(betas, outcome.series["magnetization"], "magnetisations")
     settings = {
         "sweeps": sweeps,
         "burn_in": burn_in,
@@ -221,15 +214,19 @@ def simulate(
         settings["snapshots_every"] = snapshots * measure_every
     if structure:
         settings["structure_factor_every"] = structure * measure_every
-    return Run(
+    spectrum = spectrum_in(outcome.final)
+    run = Run(
         model=model,
         beta=betas,
         series=outcome.series,
         final_spins=outcome.final["spins"],
         settings=settings,
         snapshots=outcome.snapshots,
-        structure_factor_blocks=outcome.final.get("structure_factor"),
+        structure_factor_blocks=spectrum.pop("blocks", None),
+        structure_factor_variances={k: each.mean(axis=1) for k, each in spectrum.items()},
     )
+    run.equilibration.warn()
+    return run
 
 
 def _ordered(model: SpinModel, beta: np.ndarray, start: str, update: str) -> np.ndarray:

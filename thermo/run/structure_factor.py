@@ -10,183 +10,158 @@ with **r** in steps along the axes of ``lattice.shape`` and k = 2π·(integers)/
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import irfftn, rfftn
+from scipy.fft import irfftn
 
 from thermo.errors import InvalidInputError
+from thermo.estimate.autocorrelation import MeanWithError
 from thermo.estimate.jackknife import jackknife
 from thermo.lattice import Lattice
-from thermo.models.spin_model import SpinModel
-from thermo.run.order_parameter import spin_vectors
+from thermo.run.power_spectrum import peak_and_beside, peaks
 
-__all__ = [
-    "DerivedEstimate",
-    "check_periodic",
-    "correlation_function",
-    "correlation_length",
-    "half_spectrum",
-    "power",
-    "structure_factor",
-]
+__all__ = ["SampledSpectrum"]
 
 Array = NDArray[np.float64]
 
-_SCRATCH_NUMBERS = 2**22  # float64 numbers transformed at once
 
+@dataclass(frozen=True, eq=False)
+class SampledSpectrum:
+    r"""S(k) as a run has sampled it, and what follows from it.
 
-class DerivedEstimate(NamedTuple):
-    """A value computed from means, and its standard error by the jackknife.
-
-    Attributes
-    ----------
-    mean, error : ndarray
-    """
-
-    mean: Array
-    error: Array
-
-
-def check_periodic(lattice: Lattice, name: str) -> None:
-    """Refuse a lattice whose sites are not a periodic grid.
-
-    Raises
-    ------
-    InvalidInputError
-        Open edges, graphs, several sites per cell (honeycomb).
-    """
-    if not lattice.periodic or lattice.family == "honeycomb":
-        raise InvalidInputError(
-            f"{name} was given for {lattice.name}; accepted: a periodic lattice with one site per "
-            "cell (chain, square, king, triangular, cubic), where wave vectors are defined"
-        )
-
-
-def half_spectrum(lattice: Lattice) -> tuple[int, ...]:
-    """Return the shape of the wave vectors kept: S(−k) = S(k) gives the others."""
-    return (*lattice.shape[:-1], lattice.shape[-1] // 2 + 1)
-
-
-def power(model: SpinModel, spins: NDArray) -> Array:
-    """Return \\|Σ_j s_j e^{−ik·r_j}\\|²/n of each configuration.
+    Errors come from the spread of K blocks: the chains, or parts of chains if there are fewer than
+    32. Of σ², the variance of a single measurement, ``.ess`` = σ²/error² and ``.tau`` = N/(2 ess)
+    measurements (½ for independent ones), N being their number. This is what they are everywhere,
+    but series are not kept here, so that tau comes from the error and not the error from tau: both
+    are as uncertain as a variance of K numbers, by √(2/(K − 1)) (a quarter for K = 32), and where
+    parts of chains are shorter than some tau, errors are too small and ess is too large.
 
     Parameters
     ----------
-    model : SpinModel
-    spins : ndarray, shape (chains, n) or (chains, n, d)
-
-    Returns
-    -------
-    ndarray, shape ``(chains, *half_spectrum)``
-    """
-    lattice = model.lattice
-    total = np.zeros((len(spins), *half_spectrum(lattice)))
-    axes = tuple(range(1, len(lattice.shape) + 1))
-    step = max(1, _SCRATCH_NUMBERS // (8 * lattice.n_sites))
-    for start in range(0, len(spins), step):
-        vectors = spin_vectors(model, spins[start : start + step])
-        for component in np.moveaxis(vectors, -1, 0):
-            transform = rfftn(component.reshape(-1, *lattice.shape), axes=axes)
-            total[start : start + step] += transform.real**2 + transform.imag**2
-    return total / lattice.n_sites
-
-
-def structure_factor(blocks: Array, lattice: Lattice) -> DerivedEstimate:
-    """Return S(k) at all wave vectors.
-
-    Parameters
-    ----------
-    blocks : ndarray, shape ``(B, replicas, blocks, *half_spectrum)``
-        Means of `power` over stretches of the chains.
     lattice : Lattice
-
-    Returns
-    -------
-    DerivedEstimate
-        Arrays ``(B, *shape)``, k = 2π·index/L along every axis.
+    blocks : ndarray, shape (B, replicas, blocks, half spectrum)
+        Means of `power_spectrum.power` over blocks of the same length.
+    variances : mapping of str to ndarray, shape (B, …)
+        Within the blocks, as in `power_spectrum.SpectrumMoments` but averaged over the replicas.
+        Without them, as in files of format 1, ess and tau are NaN.
+    measurements : int
+        N, in all blocks of one β together.
     """
-    half = _by_block(blocks)
-    count = len(half)
-    mean = half.mean(axis=0)
-    error = half.std(axis=0, ddof=1) / np.sqrt(count)  # a mean needs no jackknife
-    return DerivedEstimate(_all_vectors(mean, lattice), _all_vectors(error, lattice))
 
+    lattice: Lattice
+    blocks: Array
+    variances: Mapping[str, Array]
+    measurements: int
 
-def correlation_function(blocks: Array, lattice: Lattice) -> DerivedEstimate:
-    """Return G(r) averaged over all translations; G(0) = 1.
+    def structure_factor(self) -> MeanWithError:
+        """Return S(k): arrays (B, \\*lattice.shape), k = 2π·index/L along every axis."""
+        return self._estimate(self._blocks, "structure_factor", self.lattice.n_sites)
 
-    Parameters
-    ----------
-    blocks : ndarray, shape ``(B, replicas, blocks, *half_spectrum)``
-    lattice : Lattice
+    def correlation_function(self) -> MeanWithError:
+        """Return G(r): arrays (B, \\*lattice.shape), r = index along every axis (periodic).
 
-    Returns
-    -------
-    DerivedEstimate
-        Arrays ``(B, *shape)``, r = index along every axis (periodic). Not connected: with
-        long-range order it tends to the square of the order parameter.
-    """
-    axes = tuple(range(-len(lattice.shape), 0))
-    by_block = irfftn(_by_block(blocks), s=lattice.shape, axes=axes)
-    return DerivedEstimate(
-        by_block.mean(axis=0), by_block.std(axis=0, ddof=1) / np.sqrt(len(by_block))
-    )
+        Averaged over all translations; G(0) = 1. Not connected: with long-range order it tends to
+        the square of the order parameter.
+        """
+        axes = tuple(range(-len(self.lattice.shape), 0))
+        correlation = irfftn(self._blocks, s=self.lattice.shape, axes=axes)
+        half = correlation[..., : self._blocks.shape[-1]]  # G(−r) = G(r)
+        return self._estimate(half, "correlation_function", 1.0)
 
+    def correlation_length(self, staggered: bool = False) -> MeanWithError:
+        r"""Return the second-moment correlation length.
 
-def correlation_length(blocks: Array, lattice: Lattice, staggered: bool) -> DerivedEstimate:
-    r"""Return the second-moment correlation length.
+        .. math:: \xi = \frac{1}{2\sin(\pi/L)}
+                  \sqrt{\frac{S(\mathbf Q)}{S(\mathbf Q + 2\pi/L)} - 1}
 
-    .. math:: \xi = \frac{1}{2\sin(\pi/L)} \sqrt{\frac{S(\mathbf Q)}{S(\mathbf Q + 2\pi/L)} - 1}
+        with the smallest steps 2π/L along all axes averaged, **Q** = 0, or (π, …, π) if
+        `staggered`. The error is jackknifed; ess and tau are those of its linear part, the
+        relative deviation of the one S from its mean minus that of the other.
 
-    with the smallest steps 2π/L along all axes averaged, **Q** = 0, or (π, …, π) if `staggered`.
+        Parameters
+        ----------
+        staggered : bool
+            Of the staggered order; every L must be even.
 
-    Parameters
-    ----------
-    blocks : ndarray, shape ``(B, replicas, blocks, *half_spectrum)``
-    lattice : Lattice
-    staggered : bool
-        Of the staggered order; every L must be even.
+        Returns
+        -------
+        MeanWithError
+            Arrays (B,), in lattice constants (on the triangular lattice in distances of rows,
+            √3/2). 0 where S does not peak at **Q**; infinite, its error NaN, in perfect order.
 
-    Returns
-    -------
-    DerivedEstimate
-        Arrays (B,), in lattice constants (on the triangular lattice in distances of rows, √3/2).
-        0 where S does not peak at **Q**.
+        Raises
+        ------
+        InvalidInputError
+            `staggered` on a lattice with an odd L.
 
-    References
-    ----------
-    F. Cooper, B. Freedman, D. Preston, Nucl. Phys. B 210, 210 (1982).
-    """
-    lengths = np.array(lattice.shape)
-    if staggered and (lengths % 2).any():
-        raise InvalidInputError(
-            f"staggered=True was given for {lattice.name}; accepted: even lengths, where the "
-            "staggered wave vector (π, …, π) exists"
-        )
-    peak = lengths // 2 if staggered else np.zeros_like(lengths)
+        References
+        ----------
+        F. Cooper, B. Freedman, D. Preston, Nucl. Phys. B 210, 210 (1982).
+        """
+        order = int(staggered)
+        if order == len(peaks(self.lattice)):
+            raise InvalidInputError(
+                f"staggered=True was given for {self.lattice.name}; accepted: even lengths, where "
+                "the staggered wave vector (π, …, π) exists"
+            )
+        pairs = peak_and_beside(self._blocks, self.lattice)[..., order, :]
+        pairs = np.where(pairs > 1e-24 * self.lattice.n_sites, pairs, 0.0)  # else only rounding
 
-    def length(half: Array) -> Array:
-        every = _all_vectors(half, lattice)
-        beside = [
-            every[(slice(None), *((peak + step) % lengths))]
-            for step in np.eye(lengths.size, dtype=int)
-        ]
-        ratio = every[(slice(None), *peak)] / np.mean(beside, axis=0)
-        return np.sqrt(np.maximum(ratio - 1.0, 0.0)) / (2.0 * np.sin(np.pi / lengths[0]))
+        def length(pair: Array) -> Array:
+            excess = np.maximum(pair[..., 0] / pair[..., 1] - 1.0, 0.0)
+            return np.sqrt(excess) / (2.0 * np.sin(np.pi / self.lattice.shape[0]))
 
-    return DerivedEstimate(*jackknife(length, _by_block(blocks)))
+        with np.errstate(divide="ignore", invalid="ignore"):  # nothing beside the peak
+            value, error = jackknife(length, pairs)
+        mean = pairs.mean(axis=0)
+        weights = np.where(mean > 0.0, [1.0, -1.0], 0.0) / np.where(mean > 0.0, mean, 1.0)
+        within = self.variances.get("correlation_length")
+        if within is not None:
+            within = np.einsum("bi,bij,bj->b", weights, within[:, order], weights)
+        relative = (weights * pairs).sum(axis=-1)
+        return MeanWithError(value, error, *self._sample_size(relative, within, 1.0))
 
+    @cached_property
+    def _blocks(self) -> Array:
+        """(B, replicas, blocks, …) as (replicas·blocks, B, …)."""
+        betas, replicas, number = self.blocks.shape[:3]
+        joined = self.blocks.reshape(betas, replicas * number, *self.blocks.shape[3:])
+        return np.moveaxis(joined, 1, 0)
 
-def _by_block(blocks: Array) -> Array:
-    """(B, replicas, blocks, …) to (replicas·blocks, B, …)."""
-    betas, replicas, number = blocks.shape[:3]
-    return np.moveaxis(blocks.reshape(betas, replicas * number, *blocks.shape[3:]), 1, 0)
+    def _estimate(self, blocks: Array, name: str, scale: float) -> MeanWithError:
+        """Return means of (K, B, half of all vectors) at all vectors."""
+        error = blocks.std(axis=0, ddof=1) / np.sqrt(len(blocks))  # a mean needs no jackknife
+        size = self._sample_size(blocks, self.variances.get(name), scale)
+        halves = (blocks.mean(axis=0), error, *size)
+        return MeanWithError(*(_all_vectors(half, self.lattice) for half in halves))
+
+    def _sample_size(
+        self, blocks: Array, within: Array | None, scale: float
+    ) -> tuple[Array, Array]:
+        """Return ess and tau of means over blocks (K, …) with variances (…) within them.
+
+        What varies by rounding only, of numbers of the size `scale`, is a constant, each of whose
+        measurements counts.
+        """
+        between = blocks.var(axis=0)
+        if within is None:
+            unknown = np.full_like(between, np.nan)
+            return unknown, unknown
+        squared_error = between / (len(blocks) - 1)
+        variance = within + between + squared_error  # about the true mean, as in mean_with_error
+        constant = variance <= (1e-13 * scale) ** 2
+        number = float(self.measurements)
+        ess = np.where(constant, number, variance / np.where(constant, 1.0, squared_error))
+        return ess, number / (2.0 * ess)
 
 
 def _all_vectors(half: Array, lattice: Lattice) -> Array:
-    """Fill in S(−k) = S(k): (…, *half_spectrum) to (…, *shape)."""
+    """Fill in f(−k) = f(k): (…, *half_spectrum) to (…, *shape)."""
     shape = lattice.shape
     rest = np.arange(shape[-1] // 2 + 1, shape[-1])
     if rest.size == 0:

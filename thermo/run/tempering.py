@@ -16,7 +16,6 @@ from thermo.errors import InvalidInputError
 from thermo.models.spin_model import SpinModel
 from thermo.run.chains import Progress, run_chains
 from thermo.run.checks import check_update, check_workers, checked_seed
-from thermo.run.equilibration import warn_if_not_equilibrated
 from thermo.run.ladder import checked_ladder
 from thermo.run.memory import check_memory
 from thermo.run.plan import Plan
@@ -91,7 +90,7 @@ def parallel_tempering(
     Warns
     -----
     EquilibrationWarning
-        Ladders that drift or disagree, naming the β.
+        Ladders that drift or disagree, naming the β, or too few draws to judge it (fewer than 4).
 
     Notes
     -----
@@ -130,11 +129,8 @@ def parallel_tempering(
     sweeps = whole_number(sweeps, "sweeps", 1)
     burn_in = whole_number(burn_in, "burn_in", 0)
     replicas = whole_number(replicas, "replicas", 2, ", for ladders are checked on one another")
-    exchange_every = whole_number(exchange_every, "exchange_every", 1)
-    measure_every = whole_number(measure_every, "measure_every", 1)
-    for name, period in (("exchange_every", exchange_every), ("measure_every", measure_every)):
-        if period > sweeps:
-            raise InvalidInputError(f"{name} = {period} was given; accepted: 1 … sweeps = {sweeps}")
+    exchange_every = whole_number(exchange_every, "exchange_every", 1, " = sweeps", most=sweeps)
+    measure_every = whole_number(measure_every, "measure_every", 1, " = sweeps", most=sweeps)
     seed = checked_seed(seed)
     check_workers(threads, executor, callback)
     if not isinstance(start, str):
@@ -165,10 +161,7 @@ def parallel_tempering(
         callback=callback,
         checkpoint=checkpoint,
     )
-    warn_if_not_equilibrated(betas, outcome.series["energy"])
-    if np.any(model.fields):  # without a field ordered chains may rightly keep opposite signs
-        warn_if_not_equilibrated(betas, outcome.series["magnetization"], "magnetisations")
-    return TemperingRun(
+    run = TemperingRun(
         model=model,
         beta=betas,
         series=outcome.series,
@@ -184,6 +177,8 @@ def parallel_tempering(
             "start": start,
         },
     )
+    run.equilibration.warn()
+    return run
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,8 @@ from thermo.run.demon import demon_thermometer
 from thermo.run.density_of_states import density_of_states
 from thermo.run.simulate import simulate
 from thermo.run.tempering import parallel_tempering
-from thermo.sampling.registry import CLUSTER_UPDATES, SPIN_UPDATES, accepted_updates
+from thermo.sampling.registry import accepted_updates
+from thermo.sampling.updates import CLUSTER_UPDATES, SPIN_UPDATES
 
 __all__ = ["warmup"]
 

@@ -1,10 +1,35 @@
-"""How many workers a run may have."""
+"""Who does the work: threads of this process, or any executor, from wherever it was left."""
 
 from __future__ import annotations
 
 import os
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
+from contextlib import contextmanager
+from typing import Protocol
 
-__all__ = ["available_cores"]
+from thermo.errors import InvalidInputError, WorkerWarning
+from thermo.run.checkpoint import Checkpoint
+from thermo.run.chunk import Chunk
+from thermo.run.progress_bar import progress_bar
+from thermo.run.work import Piece, State, Work, joined, run_piece
+
+__all__ = ["available_cores", "finished_pieces", "run_work"]
+
+_SECONDS = 1.0  # a chunk should take about so long
+# … of which nothing is known at the first one: at most so many moves, and so many steps, each of
+# which may be followed by a snapshot.
+_FIRST_MOVES, _FIRST_STEPS = 2**24, 1000
 
 
 def available_cores() -> int:
@@ -18,3 +43,235 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def finished_pieces(
+    work: Work,
+    *,
+    threads: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = False,
+    checkpoint: Checkpoint | None = None,
+    at_once: int | None = None,
+) -> list[Chunk]:
+    """Do all the work, and return every piece as one chunk; for the arguments see `run_work`."""
+    parts: dict[int, list[Chunk]] = {index: [] for index in work.pieces}
+    run_work(
+        work,
+        lambda index, chunk: parts[index].append(chunk),
+        threads=threads,
+        executor=executor,
+        progress=progress,
+        checkpoint=checkpoint,
+        at_once=at_once,
+    )
+    return [joined(chunks) for chunks in parts.values()]
+
+
+def run_work(
+    work: Work,
+    add: Callable[[int, Chunk], None],
+    *,
+    threads: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = False,
+    checkpoint: Checkpoint | None = None,
+    at_once: int | None = None,
+    told: Callable[[int, Chunk, float], None] | None = None,
+) -> None:
+    """Do all the work, or the rest of what a checkpoint holds.
+
+    What ends it early (Ctrl-C, an exception of `told`) leaves all finished chunks in the
+    checkpoint.
+
+    Parameters
+    ----------
+    work : Work
+    add : callable
+        Given every chunk of every piece, in the order of the piece.
+    threads : int, optional
+        In this process; default: one per available core.
+    executor : concurrent.futures.Executor, optional
+        Used instead of threads. Should its workers die, the rest is done in this process.
+    progress : bool
+        Show a progress bar.
+    checkpoint : Checkpoint, optional
+        Open.
+    at_once : int, optional
+        Pieces that may be under way at the same time, if they need much memory; default: all, in
+        turns, so that they end together.
+    told : callable
+        Given every chunk that was made now, and how much of all the work is done.
+
+    Warns
+    -----
+    WorkerWarning
+        The executor's workers died.
+    """
+    waiting: dict[int, tuple[int, State | None]] = {}
+    for index in work.pieces:
+        chunk = None
+        for chunk in checkpoint.chunks(index) if checkpoint else ():
+            add(index, chunk)
+        if chunk is None:
+            waiting[index] = (0, None)
+        elif not chunk.final:
+            waiting[index] = (chunk.end, chunk.state)
+    lengths = [work.steps(index) for index in work.pieces]
+    total = None if None in lengths else sum(length or 0 for length in lengths)
+    done = sum(work.steps(index) or 0 for index in work.pieces if index not in waiting)
+    done += sum(position for position, _ in waiting.values())
+
+    with progress_bar(progress, total, unit=work.unit, what=work.what, done=done) as bar:
+
+        def record(index: int, chunk: Chunk) -> None:
+            nonlocal done
+            add(index, chunk)
+            if checkpoint:
+                checkpoint.add(index, chunk)
+            bar.update(chunk.end - chunk.begin)
+            done += chunk.end - chunk.begin
+            if told:
+                told(index, chunk, done / total if total else 0.0)
+
+        if executor is not None:
+            try:
+                _drive(work, _Remote(work, executor), waiting, at_once, record)
+            except _WorkersLost as error:
+                warnings.warn(
+                    f"the executor's workers died ({error}); the run goes on in this process from "
+                    "the last finished chunks, with the same results",
+                    WorkerWarning,
+                    stacklevel=4,
+                )
+        if waiting:
+            with _Threads(work, threads or available_cores(), len(waiting)) as pool:
+                _drive(work, pool, waiting, at_once, record)
+
+
+class _WorkersLost(Exception):
+    """An executor, or what runs in it, is gone; nothing is wrong with the work."""
+
+
+@contextmanager
+def _lost_workers_told_from_errors() -> Iterator[None]:
+    """Turn what executors say of lost workers into one exception, and leave others as they are.
+
+    Those of dask are known by where their class is from: a killed worker, a lost connection.
+    """
+    try:
+        yield
+    except Exception as error:
+        of_dask = (kind.__module__.split(".")[0] == "distributed" for kind in type(error).__mro__)
+        if isinstance(error, BrokenExecutor | CancelledError) or any(of_dask):
+            raise _WorkersLost(str(error) or type(error).__name__) from error
+        raise
+
+
+class _Workers(Protocol):
+    """What can take pieces further."""
+
+    def submit(self, index: int, begin: int, state: State | None, end: int) -> Future[Chunk]: ...
+
+    def result(self, future: Future[Chunk]) -> Chunk: ...
+
+
+class _Remote:
+    """Any executor; pieces are made anew for every chunk, where it is done.
+
+    It must tell of lost workers. A process pool of the standard library does, unless a process is
+    killed just while it sends a result: then it waits for the rest for ever, and so does the run.
+    """
+
+    def __init__(self, work: Work, executor: Executor) -> None:
+        self.work, self.executor = work, executor
+
+    def submit(self, index: int, begin: int, state: State | None, end: int) -> Future[Chunk]:
+        work = self.work.only(index, begun=state is not None)
+        with _lost_workers_told_from_errors():
+            try:
+                return self.executor.submit(run_piece, work, index, begin, state, end)
+            except RuntimeError as error:
+                if "shutdown" not in str(error) or isinstance(error, BrokenExecutor):
+                    raise
+                raise InvalidInputError(
+                    f"executor = {self.executor!r} was given, which was shut down; accepted: one "
+                    "that takes work until the run has ended"
+                ) from error
+
+    def result(self, future: Future[Chunk]) -> Chunk:
+        with _lost_workers_told_from_errors():
+            return future.result()
+
+
+class _Threads:
+    """Threads of this process, which keep their pieces from chunk to chunk.
+
+    Where there are more threads than pieces, several share a piece, if it knows how (`RowBatch`).
+    """
+
+    def __init__(self, work: Work, threads: int, pieces: int) -> None:
+        self.work = work
+        self.pool = ThreadPoolExecutor(min(threads, pieces))
+        self.threads_per_piece = max(1, threads // pieces)
+        self.live: dict[int, Piece] = {}
+
+    def __enter__(self) -> _Threads:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pool.shutdown(cancel_futures=True)
+
+    def submit(self, index: int, begin: int, state: State | None, end: int) -> Future[Chunk]:
+        return self.pool.submit(self._run, index, begin, state, end)
+
+    def result(self, future: Future[Chunk]) -> Chunk:
+        return future.result()
+
+    def _run(self, index: int, begin: int, state: State | None, end: int) -> Chunk:
+        if index not in self.live:
+            self.live[index] = self.work.begin(index, begin, state, self.threads_per_piece)
+        chunk = self.live[index].advance(end)
+        if chunk.final:
+            del self.live[index]
+        return chunk
+
+
+def _drive(
+    work: Work,
+    workers: _Workers,
+    waiting: dict[int, tuple[int, State | None]],
+    at_once: int | None,
+    record: Callable[[int, Chunk], None],
+) -> None:
+    """Take `waiting` pieces to their ends, `record` their chunks, keep `waiting` up to date."""
+    first = min(_FIRST_STEPS, max(1, _FIRST_MOVES // work.moves_per_step))
+    length = dict.fromkeys(waiting, first)
+    ready = deque(waiting)
+    running: dict[Future[Chunk], int] = {}
+
+    def submit(index: int) -> None:
+        begin, state = waiting[index]
+        end, steps = begin + length[index], work.steps(index)
+        end = end if steps is None else min(end, steps)
+        running[workers.submit(index, begin, state, end)] = index
+
+    try:
+        while ready or running:
+            while ready and (at_once is None or len(running) < at_once):
+                submit(ready.popleft())
+            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                index = running.pop(future)
+                chunk = workers.result(future)
+                record(index, chunk)
+                if chunk.final:
+                    del waiting[index]
+                    continue
+                waiting[index] = (chunk.end, chunk.state)
+                scale = min(4.0, max(0.25, _SECONDS / max(chunk.seconds, 1e-9)))
+                length[index] = max(1, int((chunk.end - chunk.begin) * scale))
+                submit(index)
+    finally:
+        for future in running:
+            future.cancel()
