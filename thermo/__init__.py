@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from thermo.run.demon import demon_thermometer
     from thermo.run.density_of_states import density_of_states
     from thermo.run.files import load_run
+    from thermo.run.ladder import suggest_ladder
     from thermo.run.simulate import simulate
     from thermo.run.tempering import parallel_tempering
 
@@ -60,6 +61,7 @@ _LAZY = {
     "population_annealing": "thermo.run.annealing",
     "density_of_states": "thermo.run.density_of_states",
     "demon_thermometer": "thermo.run.demon",
+    "suggest_ladder": "thermo.run.ladder",
 }
 _MODULES = ("errors", "exact", "freedom", "lattice", "models", "plots")
 

@@ -103,6 +103,20 @@ def test_dos_prints_and_writes_the_exact_levels(tmp_path: Path) -> None:
     assert table[0, 0] == -32
 
 
+def test_dos_keeps_a_checkpoint(tmp_path: Path) -> None:
+    options = ("--size", 3, "--method", "wang_landau", "--sweeps", 20_000, "--json")
+    first, again = (
+        spinlogit("dos", *options, "--checkpoint", "kept", cwd=tmp_path) for _ in range(2)
+    )
+    assert first.returncode == 0, first.stderr
+    assert list((tmp_path / "kept").glob("*.chunk"))
+    assert again.stdout == first.stdout
+    other = spinlogit("dos", *options, "--checkpoint", "kept", "--seed", 1, cwd=tmp_path)
+    assert other.returncode == 2
+    assert "seed = 0 there and 1 here" in other.stderr
+    assert spinlogit("dos", "--checkpoint", "new", cwd=tmp_path).returncode == 2  # exact
+
+
 def test_energies_that_lie_on_no_lattice_get_bins(tmp_path: Path) -> None:
     options = ("--model", "xy", "--size", 3, "--method", "wang_landau", "--sweeps", 2000)
     without = spinlogit("dos", *options, cwd=tmp_path)
@@ -125,7 +139,10 @@ def test_energies_that_lie_on_no_lattice_get_bins(tmp_path: Path) -> None:
         (("--size", "0"), "accepted"),
         (("--update", "metropolys"), "'metropolis'"),
         (("--model", "potts", "--q", "1"), "q = 1"),
-        (("--model", "spins"), "ising"),
+        (("--model", "isng"), "did you mean 'ising'"),
+        (("--lattice", "sqare"), "did you mean 'square'"),
+        (("--disorder", "gausian"), "did you mean 'gaussian'"),
+        (("--sweeps", "1" + 30 * "0"), "an integer 1 …"),
         (("--q", "4"), "--model potts"),
         (("--out", "/proc/x.nc"), "cannot be written"),
         (("--chirality", "0.1"), "--model clock"),

@@ -8,7 +8,7 @@ from scipy.special import ive
 
 import thermo
 from thermo.canonical import canonical
-from thermo.errors import InvalidInputError
+from thermo.errors import EquilibrationWarning, InvalidInputError
 from thermo.exact import ising_torus
 from thermo.lattice import chain, square, triangular
 from thermo.models import XY, Heisenberg, Ising, Oscillator, Potts, TwoLevel, spin_glass
@@ -173,7 +173,8 @@ def test_reweighting_refuses_before_any_work(
 
 
 def test_a_run_shorter_than_the_default_interval_is_measured_at_its_end() -> None:
-    density = reweighting(Ising(chain(3)), [-0.1, 0.0, 0.1], 3, replicas=256, seed=SEED)
+    with pytest.warns(EquilibrationWarning, match="not judged: draws per chain: 1"):
+        density = reweighting(Ising(chain(3)), [-0.1, 0.0, 0.1], 3, replicas=256, seed=SEED)
     assert density.settings["measure_every"] == 3
 
 

@@ -189,6 +189,6 @@ def test_negative_control_a_wrong_root_does_not_give_the_counts(
 ) -> None:
     right = ising_torus_counts(6)
     monkeypatch.setattr(module, "_element_of_order", lambda order, p: 3)
-    wrong = ising_torus_counts.__wrapped__(6)
+    wrong = module._torus_counts.__wrapped__(6, 6, False)
     assert wrong != right
     assert sum(wrong) != 2**36

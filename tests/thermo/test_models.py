@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from math import comb, isclose
+from math import comb, isclose, log
 
 import numpy as np
 import pytest
@@ -113,7 +113,7 @@ def test_a_field_picks_one_ordered_state_and_frustration_has_none() -> None:
         (lambda: Ising(square(4), field="up"), "field"),
         (lambda: Ising(square(4)).energy(np.ones(15)), r"\(15,\)"),
         (lambda: Ising(square(4)).energy(np.zeros(16)), r"\+1 and -1"),
-        (lambda: Ising(square(4)).delta_energy(np.ones(16), 16), "site 16"),
+        (lambda: Ising(square(4)).delta_energy(np.ones(16), 16), "site = 16"),
         (lambda: Ising(square(5)).levels(), r"2\^25 states"),
         (lambda: TwoLevel(0), "n = 0"),
         (lambda: TwoLevel(2.5), "n = 2.5"),
@@ -164,6 +164,13 @@ def test_oscillators_in_closed_form_agree_with_their_levels() -> None:
         "log_participation_ratio",
     ):
         np.testing.assert_allclose(getattr(closed, name), getattr(summed, name), atol=1e-11)
+
+
+@pytest.mark.parametrize("n", [1, 3, 100, 10**6, 10**18])
+def test_degeneracies_of_many_oscillators_are_binomials(n: int) -> None:
+    log_g = Oscillator(n=n).levels(200).log_degeneracy
+    exact = [log(comb(k + n - 1, k)) for k in range(200)]
+    np.testing.assert_allclose(log_g, exact, rtol=1e-13)
 
 
 @pytest.mark.parametrize("beta", [0.0, -0.0, -1.0, -np.inf, [1.0, -2.0]])

@@ -12,11 +12,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.sparse import coo_array, csr_array, csr_matrix
 from scipy.stats import chi2
 
 from thermo.canonical import canonical
-from thermo.errors import InvalidInputError
 from thermo.exact.density_of_states import exact_levels
 from thermo.exact.transfer_matrix import clock_chain, ising_chain, potts_chain
 from thermo.lattice import chain, cubic, from_edges, honeycomb, king, square, triangular
@@ -27,13 +25,10 @@ from thermo.models import (
     Ising,
     Potts,
     from_description,
-    j1_j2,
     spin_glass,
 )
 from thermo.models.difference import DifferenceModel
 from thermo.models.spin_model import SpinModel
-from thermo.models.vector import VectorModel
-from thermo.run.simulate import simulate
 
 BETA = np.array([-np.inf, -1.3, -0.2, 0.0, 0.4, 2.0, np.inf])
 numbers = st.floats(-3, 3, allow_nan=False)
@@ -247,75 +242,6 @@ def test_observables_by_hand() -> None:
     assert up["magnetization_length"].tolist() == [0.0, 0.0]
 
 
-# Models that are not frustrated at one sign or at both, small enough to enumerate.
-ORDERED = {
-    "random ferromagnet": (Ising(triangular(3), np.linspace(0.5, 2, 27)), (1,)),
-    "antiferromagnet in a field": (Ising(chain(6), -1.0, 0.3), (1, -1)),
-    "Potts": (Potts(square(3, periodic=False), 3), (1, -1)),
-    "three-colour Potts": (Potts(triangular(3), 3), (1, -1)),
-    "Potts in a field": (Potts(chain(6), 3, 1.0, -0.2), (1,)),
-    "clock": (Clock(chain(6), 4, 0.7), (1, -1)),
-    "chiral clock": (Clock(chain(6), 3, chirality=0.2), (1,)),
-    "king": (j1_j2(3, 1.0, 0.5), (1,)),
-}
-
-
-@pytest.mark.parametrize("name", ORDERED)
-def test_ordered_states_and_bounds_are_the_ends_of_the_spectrum(name: str) -> None:
-    model, signs = ORDERED[name]
-    levels = model.levels()
-    for sign in signs:
-        states = model.ordered_states(sign)
-        assert len(np.unique(states, axis=0)) == len(states) > 0
-        end = levels.minimum if sign == 1 else levels.maximum
-        np.testing.assert_allclose(model.energy(states), end, atol=1e-9)
-        if model.field == 0.0:
-            np.testing.assert_allclose(model.energy_bounds[sign == -1], end, atol=1e-9)
-
-
-def test_how_many_ordered_states() -> None:
-    assert len(Potts(triangular(3), 3).ordered_states(1)) == 3
-    levels = Potts(triangular(3), 3).levels()  # 3! ways to colour it with three colours
-    assert np.exp(levels.log_degeneracy[-1]).round(6) == 6
-    assert len(Potts(triangular(3), 3).ordered_states(-1)) == 6
-    assert len(Potts(square(4), 5).ordered_states(-1)) == 5 * 4
-    assert len(Clock(triangular(3), 3).ordered_states(-1)) == 6  # the same model
-    assert len(Clock(square(4), 6).ordered_states(-1)) == 6  # opposite hours
-    assert len(Clock(square(4), 6, 1.0, 0.1).ordered_states(1)) == 1
-    assert Ising(square(4), 0.0).ordered_states(1).shape == (4, 16)
-    assert Ising(square(4), coupling=-1.0).ordered_states(1)[0, :2].tolist() == [1, -1]
-    assert XY(square(4)).ordered_states(-1).shape == (2, 16, 2)
-
-
-def test_bounds_of_vector_models_are_met_without_frustration() -> None:
-    for model in (XY(honeycomb(2), 1.5), Heisenberg(cubic(4), -0.5), XY(king(4), 0.3, -0.1)):
-        low, high = model.energy_bounds
-        assert isclose(low, model.energy(model.ordered_states(1)).min(), rel_tol=1e-12)
-        if model.lattice.is_bipartite:
-            assert isclose(high, model.energy(model.ordered_states(-1)).max(), rel_tol=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("model", "sign"),
-    [
-        (Ising(triangular(3)), -1),
-        (Ising(triangular(6), -1.0), 1),
-        (spin_glass(square(4), seed=3), 1),
-        (spin_glass(square(4), "gaussian", seed=3), -1),
-        (Clock(triangular(3), 4), -1),
-        (Clock(chain(6), 3, chirality=0.2), -1),
-        (Potts(triangular(4), 3), -1),
-        (Heisenberg(triangular(3)), -1),
-        (XY(king(4)), -1),
-        (Potts(triangular(5), 127), -1),  # five colours in 127 states: too many to look at
-    ],
-)
-def test_frustrated_models_have_no_known_order(model: SpinModel, sign: int) -> None:
-    with pytest.raises(InvalidInputError, match="frustrated") as refusal:
-        model.ordered_states(sign)
-    assert "\n" not in str(refusal.value)
-
-
 @pytest.mark.parametrize(
     "model",
     [
@@ -372,155 +298,9 @@ def test_random_spins_are_uniform_and_reproducible() -> None:
         np.testing.assert_array_equal(*again)
 
 
-def test_couplings_given_as_a_matrix() -> None:
-    rng = np.random.default_rng(4)
-    lattice = honeycomb(3)
-    values = rng.normal(size=lattice.n_edges)
-    a, b = lattice.edges.T
-    above = coo_array((values, (a, b)), (18, 18))
-    for matrix in (csr_array(above + above.T), csr_matrix(above + above.T)):
-        np.testing.assert_array_equal(Ising(lattice, matrix).couplings, values)
-    part = csr_array((values[:5], (a[:5], b[:5])), (18, 18))
-    assert XY(lattice, part + part.T).couplings[5:].tolist() == [0.0] * (lattice.n_edges - 5)
-
-
-def test_uniform_values_are_known_as_such() -> None:
-    model = Ising(square(4), np.full(32, -2.0), np.full(16, 0.5))
-    assert (model.coupling, model.field, model.magnitude) == (-2.0, 0.5, 2.0)
-    assert model.has_uniform_coupling
-    assert model.has_uniform_field
-    glass = spin_glass(square(4), seed=0)
-    assert glass.magnitude == 1.0
-    assert set(glass.signs.tolist()) == {-1, 1}
-    np.testing.assert_array_equal(glass.signs * glass.magnitude, glass.couplings)
-    assert not glass.has_uniform_coupling
-    assert spin_glass(square(4), "gaussian", seed=0).magnitude is None
-    with pytest.raises(InvalidInputError, match=r"couplings .* differ"):
-        _ = glass.coupling
-    with pytest.raises(InvalidInputError, match=r"couplings .* differ"):
-        glass.energy_of_totals(3, 4)
-    with pytest.raises(InvalidInputError, match=r"fields .* differ"):
-        _ = Ising(chain(3), field=[1.0, 2.0, 3.0]).field
-    for model in (glass, Clock(chain(4), 3), Heisenberg(chain(4))):
-        for array in (model.couplings, model.fields):
-            with pytest.raises(ValueError, match="read-only"):
-                array[0] = 1.0
-
-
 def test_exact_levels_take_the_torus_only_where_it_is_one() -> None:
     for model in (spin_glass(square(4), seed=1), Ising(square(4), 0.5, np.linspace(-1, 1, 16))):
         got = exact_levels(model)
         np.testing.assert_array_equal(got.energies, model.levels().energies)
     torus, listed = exact_levels(Ising(square(4), 0.5)), Ising(square(4), 0.5).levels()
     np.testing.assert_allclose(torus.log_degeneracy, listed.log_degeneracy)
-
-
-def test_j1_j2_is_a_sum_over_rows_columns_and_diagonals() -> None:
-    spins = Ising(square(5)).random_spins(np.random.default_rng(6), 1)[0].reshape(5, 5)
-    near = sum((spins * np.roll(spins, 1, axis)).sum() for axis in (0, 1))
-    far = sum((spins * np.roll(spins, (1, s), (0, 1))).sum() for s in (1, -1))
-    assert isclose(j1_j2(5, 0.7, -0.4).energy(spins.ravel()), -0.7 * near + 0.4 * far)
-    stripes = np.tile([1, -1], (4, 2)).ravel()
-    model = j1_j2(4, 1.0, -1.0)
-    assert model.energy(stripes) == model.levels().minimum == -2 * 16
-
-
-def test_spin_glass_couplings_follow_their_law() -> None:
-    """Mean, variance and fourth moment within 4.5 standard errors: 7e-6 each."""
-    lattice = square(100)
-    m = lattice.n_edges
-    plus = (spin_glass(lattice, seed=8).couplings == 1.0).sum()
-    assert abs(plus - m / 2) < 4.5 * np.sqrt(m / 4)
-    gauss = spin_glass(lattice, "gaussian", seed=8).couplings
-    for power, mean, variance in ((1, 0, 1), (2, 1, 2), (4, 3, 96)):
-        assert abs((gauss**power).mean() - mean) < 4.5 * np.sqrt(variance / m)
-    np.testing.assert_array_equal(gauss, spin_glass(lattice, "gaussian", seed=8).couplings)
-    assert np.any(gauss != spin_glass(lattice, "gaussian", seed=9).couplings)
-
-
-ring = chain(4)
-
-
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        (lambda: Potts(7, 3), "lattice = 7"),
-        (lambda: Potts(ring, 1), "q = 1"),
-        (lambda: Potts(ring, 2.0), "q = 2.0"),
-        (lambda: Clock(ring, 128), "q = 128"),
-        (lambda: Clock(ring, 3, chirality=np.nan), "chirality = nan"),
-        (lambda: Ising(ring, coupling=[1.0] * 3), "4 finite numbers, one for each bond"),
-        (lambda: Ising(ring, coupling=[1.0, 2.0, np.inf, 3.0]), "finite"),
-        (lambda: Ising(ring, coupling="strong"), "coupling = 'strong'"),
-        (lambda: Ising(ring, coupling=1j), "coupling"),
-        (lambda: Ising(ring, field=[1.0] * 5), "4 finite numbers, one for each site"),
-        (lambda: Ising(ring, field=np.ones((4, 2))), "field"),
-        (lambda: Ising(ring, csr_array(np.ones((3, 3)) - np.eye(3))), r"shape \(3, 3\)"),
-        (lambda: Ising(ring, csr_array(np.ones((4, 4)))), "site 0 to itself"),
-        (lambda: Ising(ring, csr_array(np.ones((4, 4)) - np.eye(4))), "0 and 2, which are not"),
-        (lambda: Ising(ring, csr_array(np.diag(np.ones(3), 1))), "not symmetric"),
-        (lambda: Ising(ring, csr_array(np.ones((2, 3)))), r"\(n, n\)"),
-        (lambda: Heisenberg(ring, field=np.ones((4, 2))), r"shape \(4, 2\)"),
-        (lambda: XY(ring, field=np.full((4, 2), np.nan)), "finite"),
-        (lambda: Potts(ring, 3).energy([0, 1, 2, 3]), "0 … 2"),
-        (lambda: Potts(ring, 3).energy([0, 1, 2, 0.5]), "whole numbers"),
-        (lambda: Potts(ring, 3).energy([0, 1, 2, np.nan]), "whole numbers"),
-        (lambda: Potts(ring, 3).energy([0, 1, 2]), r"shape \(3,\)"),
-        (lambda: Potts(ring, 3).energy("0120"), "whole numbers|shape"),
-        (lambda: Potts(ring, 3).delta_energy([0, 1, 2, 0], 4, 1), "site 4"),
-        (lambda: Potts(ring, 3).delta_energy([0, 1, 2, 0], 1, 3), "0 … 2"),
-        (lambda: XY(ring).energy(np.ones((4, 2))), "unit vectors"),
-        (lambda: XY(ring).energy(np.ones((4, 3))), r"shape \(4, 3\)"),
-        (lambda: Heisenberg(ring).energy(np.full((3, 3), 3**-0.5)), r"\(\.\.\., 4, 3\)"),
-        (lambda: XY(ring).delta_energy(XY(ring).ordered_states()[0], 0, [1.0, 1.0]), "unit"),
-        (lambda: Potts(chain(14), 3).levels(), r"3\^14 states"),
-        (lambda: Potts(ring, 3).ordered_states(2), "sign = 2"),
-        (lambda: spin_glass(ring, "cauchy", seed=0), "law = 'cauchy'"),
-        (lambda: spin_glass(ring, seed=-1), "seed = -1"),
-        (lambda: spin_glass(4, seed=0), "lattice = 4"),
-        (lambda: j1_j2(4, np.nan, 1.0), "j1 = nan"),
-        (lambda: j1_j2(2, 1.0, 1.0), "king length = 2"),
-        (lambda: from_description({"model": "os.system"}), "model = 'os.system'"),
-        (lambda: from_description({"model": "Potts", "coupling": 1, "field": 0}), "no 'q'"),
-        (lambda: from_description({"model": "Ising", "coupling": 1, "field": 0}), "'lattice'"),
-    ],
-)
-def test_bad_input_is_refused_in_one_sentence(make: Callable, words: str) -> None:
-    with pytest.raises(InvalidInputError, match=words) as refusal:
-        make()
-    assert "ccepted" in str(refusal.value)
-    assert "\n" not in str(refusal.value)
-
-
-def test_vector_models_have_no_levels_to_list() -> None:
-    assert not hasattr(XY(ring), "levels")
-    assert isinstance(Heisenberg(ring), VectorModel)
-
-
-def test_complex_numbers_ragged_edges_and_what_overflows_are_refused() -> None:
-    def matrix(one: complex) -> csr_array:
-        return csr_array(np.diag([one, 1.0, 1.0], 1) + np.diag([one, 1.0, 1.0], -1))
-
-    path, xy = chain(4, periodic=False), XY(square(3))
-    ising, potts = Ising(square(3)), Potts(square(3), 3)
-    run = {"sweeps": 1, "burn_in": 0, "replicas": 2}
-    refused: list[tuple[Callable[[], object], str]] = [
-        (lambda: Ising(path, matrix(1j)), "elements of coupling .* real number"),
-        (lambda: Ising(path, matrix(np.nan)), "coupling contains NaN"),
-        (lambda: from_edges(3, [(0, 1), (1,)]), r"integers of shape \(M, 2\)"),  # type: ignore
-        (lambda: ising.energy(np.ones(9) * 1j), "type complex128"),
-        (lambda: ising.energy(np.ones(9, dtype=complex)), "type complex128"),
-        (lambda: potts.energy(np.ones(9) * 1j), "type complex128"),
-        (lambda: xy.energy(np.ones((9, 2)) * 1j), "real numbers"),
-        (lambda: simulate(ising, 0.1, start=np.ones(9) * 1j, **run), "type complex128"),
-        (lambda: simulate(xy, 0.1, start=np.ones((9, 2)) * 1j, **run), "real numbers"),
-        (lambda: ising.delta_energy(np.ones(9), 1.5), r"site 1.5 .* an integer 0 … 8"),
-    ]
-    for model in (Ising, XY):
-        for coupling in (1e308, -1e308, np.full(32, 1e308)):
-            refused.append((lambda m=model, c=coupling: m(square(4), c), "squares of energies"))
-    refused.append((lambda: Ising(square(4), field=1e308), "squares of energies"))
-    for make, words in refused:
-        with pytest.raises(InvalidInputError, match=words):
-            make()
-    assert np.isfinite(Ising(square(4), 1e140).energy(np.ones(16)))

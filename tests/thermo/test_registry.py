@@ -9,7 +9,8 @@ from thermo.errors import InvalidInputError
 from thermo.lattice import chain, from_edges, square, triangular
 from thermo.models import XY, Clock, Heisenberg, Ising, Oscillator, Potts, TwoLevel, spin_glass
 from thermo.run.simulate import simulate
-from thermo.sampling.registry import UPDATES, accepted_updates, batch_kind
+from thermo.sampling.registry import accepted_updates, batch_kind
+from thermo.sampling.updates import UPDATES
 
 STAR = from_edges(17, [(0, k) for k in range(1, 17)])
 

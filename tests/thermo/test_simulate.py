@@ -12,7 +12,7 @@ from thermo.canonical import canonical
 from thermo.errors import EquilibrationWarning, InvalidInputError
 from thermo.lattice import chain, from_edges, honeycomb, square, triangular
 from thermo.models import Ising, TwoLevel
-from thermo.run import Run, chains
+from thermo.run import Run, chains, workers
 from thermo.run.simulate import simulate
 
 SEED = 20261120
@@ -70,8 +70,8 @@ def test_same_seed_same_numbers_for_any_threads_and_any_chunks(
 ) -> None:
     first = small_run(threads=1)  # 600 chains: two batches
     second = small_run(threads=2)
-    monkeypatch.setattr(chains, "_FIRST_FLIPS", 1)  # every sweep a chunk of its own
-    monkeypatch.setattr(chains, "_SECONDS", 0.0)
+    monkeypatch.setattr(workers, "_FIRST_MOVES", 1)  # every sweep a chunk of its own
+    monkeypatch.setattr(workers, "_SECONDS", 0.0)
     third = small_run(threads=3)
     for run in (second, third):
         assert np.array_equal(first.energy_series, run.energy_series)

@@ -6,16 +6,13 @@ with probability below 10⁻⁴; the negative controls must fail the very check 
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
-from scipy.stats import chi2
+from goodness_of_fit import P_LIMIT, energy_p, independence_p
+from mistaken_kernel import mistaken
 
-from thermo.canonical import canonical
 from thermo.exact.kaufman import square_torus
 from thermo.exact.transfer_matrix import ising_chain
 from thermo.kernels import ising_lanes
@@ -25,11 +22,10 @@ from thermo.lattice import Lattice, chain, from_edges, honeycomb, square, triang
 from thermo.models import Ising
 from thermo.run.simulate import simulate
 from thermo.sampling import lane_batch
-from thermo.sampling.acceptance import UPDATES
 from thermo.sampling.lane_batch import LaneBatch
+from thermo.sampling.updates import SPIN_UPDATES
 
 SEED = 20261120
-P_LIMIT = 1e-6  # of one χ² test; every test makes at most 60 of them
 
 
 def batch_at(model: Ising, beta: float, update: str) -> LaneBatch:
@@ -44,25 +40,6 @@ def sampled_energies(batch: LaneBatch, model: Ising, draws: int = 40) -> np.ndar
         batch.sweep(30)
         energies.append(model.energy(batch.spins))
     return np.array(energies)
-
-
-def chi_square_p(energies: np.ndarray, model: Ising, beta: float) -> float:
-    """p-value of the whole energy histogram against g(E) e^(−βE) by enumeration."""
-    levels = model.levels()
-    p = canonical(levels, beta).populations().probabilities
-    nearest = np.abs(energies.ravel()[:, None] - levels.energies).argmin(axis=1)
-    np.testing.assert_allclose(levels.energies[nearest], energies.ravel(), atol=1e-9)
-    seen, expected = np.bincount(nearest, minlength=len(p)), p * energies.size
-    # Levels expected less than 10 times share a bin.
-    rare = expected < 10
-    seen = np.append(seen[~rare], seen[rare].sum())
-    expected = np.append(expected[~rare], max(expected[rare].sum(), 1e-9))
-    if expected[-1] < 10:
-        if seen[-1] > 60:  # Poisson of mean below 10: P < 10⁻²⁵
-            return 0.0
-        seen, expected = seen[:-1], expected[:-1]
-        expected *= seen.sum() / expected.sum()
-    return float(chi2.sf(((seen - expected) ** 2 / expected).sum(), len(seen) - 1))
 
 
 CASES = {
@@ -90,7 +67,7 @@ CASES = {
 @pytest.mark.parametrize("model", CASES.values(), ids=CASES.keys())
 def test_energy_histograms_are_boltzmanns_at_every_beta(model: Ising, update: str) -> None:
     for beta in (-0.35, -0.08, -1e-3, 0.0, 1e-3, 0.1, 0.3):
-        p = chi_square_p(sampled_energies(batch_at(model, beta, update), model), model, beta)
+        p = energy_p(sampled_energies(batch_at(model, beta, update), model), model.levels(), beta)
         assert p > P_LIMIT, (beta, p)
 
 
@@ -126,68 +103,48 @@ WRONG: dict[str, Callable[[Ising, float], LaneBatch]] = {
 def test_a_wrong_kernel_fails_the_same_histogram_test(wrong, beta: float) -> None:
     model = CASES["square 4×4"]
     energies = sampled_energies(wrong(model, beta), model, draws=100)
-    assert chi_square_p(energies, model, beta) < P_LIMIT
+    assert energy_p(energies, model.levels(), beta) < P_LIMIT
 
 
 def test_acceptance_cut_to_six_bits_fails_the_same_histogram_test() -> None:
     model = CASES["square 4×4"]
     batch = batch_at(model, 0.3, "heat_bath")
     batch._acceptance = truncated(batch._acceptance, 6)
-    assert chi_square_p(sampled_energies(batch, model, draws=100), model, 0.3) < P_LIMIT
+    assert energy_p(sampled_energies(batch, model, draws=100), model.levels(), 0.3) < P_LIMIT
 
 
 def test_neutral_flips_without_the_coin_fail_the_same_histogram_test(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(lane_batch, "advance", kernel_with("(neutral & word)", "splat(0)").advance)
+    wrong = mistaken(ising_lanes, ("(neutral & word)", "splat(0)"))
+    monkeypatch.setattr(lane_batch, "advance", wrong.advance)
     model = CASES["ring"]
     batch = batch_at(model, 0.3, "metropolis")
-    assert chi_square_p(sampled_energies(batch, model), model, 0.3) < P_LIMIT
-
-
-def kernel_with(right: str, wrong: str) -> ModuleType:
-    """The kernel's module with a mistake in it."""
-    source = Path(ising_lanes.__file__).read_text()
-    assert source.count(right) == 1
-    mistaken = source.replace(right, wrong).replace("cache=True, ", "")
-    spec = importlib.util.spec_from_loader("mistaken_lanes", loader=None)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    exec(compile(mistaken, "mistaken_lanes", "exec"), module.__dict__)
-    return module
+    assert energy_p(sampled_energies(batch, model), model.levels(), 0.3) < P_LIMIT
 
 
 # ---- replicas are independent ----------------------------------------------------------------
 
 
-def overdispersion(energies: np.ndarray) -> float:
-    """Variance of the replicas' common mean, in units of what independent replicas give.
-
-    For D independent draws of independent replicas, (D − 1) times this is χ² of D − 1 degrees of
-    freedom. It sees every pair of replicas: a common correlation ρ gives 1 + 511 ρ.
-    """
-    return float(energies.mean(axis=1).var(ddof=1) * LANES / energies.var(ddof=1))
-
-
 def test_replicas_at_one_beta_are_independent() -> None:
     model = CASES["square 4×4"]
-    draws = 400
     for beta in (-0.3, 0.2):
-        energies = sampled_energies(batch_at(model, beta, "metropolis"), model, draws)
-        statistic = overdispersion(energies) * (draws - 1)
-        assert chi2.ppf(1e-5, draws - 1) < statistic < chi2.isf(1e-5, draws - 1)
+        energies = sampled_energies(batch_at(model, beta, "metropolis"), model, draws=400)
+        assert independence_p(energies) > P_LIMIT
 
 
 def test_replicas_that_share_random_numbers_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """One random bit for all lanes, the eight streams being the same."""
     one_bit = "    word = splat(-1) if any_lane(word & splat(1)) else splat(0)\n"
     draw = "    word, s0, s1 = next_word(s0, s1)\n"
-    monkeypatch.setattr(lane_batch, "advance", kernel_with(draw, draw + one_bit).advance)
+    monkeypatch.setattr(
+        lane_batch, "advance", mistaken(ising_lanes, (draw, draw + one_bit)).advance
+    )
     model = CASES["square 4×4"]
     batch = batch_at(model, 0.2, "metropolis")
     batch._generator[:] = batch._generator[:, :1]
     energies = sampled_energies(batch, model, draws=100)
-    assert overdispersion(energies) * 99 > chi2.isf(1e-5, 99)
+    assert independence_p(energies) < P_LIMIT
 
 
 def test_eight_streams_with_one_seed_are_found_out() -> None:
@@ -195,7 +152,7 @@ def test_eight_streams_with_one_seed_are_found_out() -> None:
     batch = batch_at(model, 0.2, "metropolis")
     batch._generator[:] = batch._generator[:, :1]
     energies = sampled_energies(batch, model, draws=100)
-    assert overdispersion(energies) * 99 > chi2.isf(1e-5, 99)
+    assert independence_p(energies) < P_LIMIT
 
 
 # ---- memory at weak coupling -----------------------------------------------------------------
@@ -256,7 +213,7 @@ def test_the_32x32_torus_agrees_with_kaufman_at_24_beta_of_both_signs(update: st
 
 
 # Eight means each, within 4.5 of their errors: a false alarm in about 20 000 runs.
-@pytest.mark.parametrize("update", UPDATES)
+@pytest.mark.parametrize("update", SPIN_UPDATES)
 @pytest.mark.parametrize("field", [1e-6, 1e-2])
 def test_a_weak_field_carries_no_domain_wall_along(update: str, field: float) -> None:
     """With flips that are forced by next to nothing, the ring stayed 100 errors off."""

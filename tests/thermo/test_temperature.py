@@ -18,7 +18,7 @@ INF = math.inf
 ENDS = [(0.0, INF), (INF, 0.0), (-INF, -0.0), (-0.0, -INF)]
 
 BAD = [math.nan, [1.0, math.nan], None, "warm", "1.0", 1j, np.array([1j]), [[1.0], [1.0, 2.0]]]
-BAD += [10**400, {}, [None]]
+BAD += [10**400, {}, [None], True, [True], [1.0, None]]
 
 
 def same(a: float, b: float) -> bool:
@@ -59,7 +59,7 @@ def test_too_small_for_a_finite_reciprocal_is_the_end_and_silent() -> None:
 
 @pytest.mark.parametrize("function", [as_beta, beta_from_temperature, temperature_from_beta])
 def test_shapes_are_kept(function) -> None:
-    for values in (2.0, [2.0], np.full((3, 2), 2.0), np.empty((0, 4)), 2, True, np.float32(2.0)):
+    for values in (2.0, [2.0], np.full((3, 2), 2.0), np.empty((0, 4)), 2, np.float32(2.0)):
         result = function(values)
         assert isinstance(result, np.ndarray)
         assert result.dtype == np.float64

@@ -22,7 +22,6 @@ __all__ = ["exact_levels", "ising_torus", "ising_torus_counts"]
 LARGEST_TORUS = 128 * 128  # sites; the work grows as sites^2.5
 
 
-@lru_cache(maxsize=32)
 def ising_torus_counts(
     rows: int, columns: int | None = None, progress: bool = False
 ) -> tuple[int, ...]:
@@ -68,6 +67,11 @@ def ising_torus_counts(
     m, n = _sides(rows, columns)
     if n % 2 and not m % 2:
         m, n = n, m  # the same lattice; an even n has more primes to choose from
+    return _torus_counts(m, n, bool(progress))
+
+
+@lru_cache(maxsize=32)
+def _torus_counts(m: int, n: int, progress: bool) -> tuple[int, ...]:
     sites = m * n
     # With N a power of two and N points, g_N falls onto g_0 = 2 and is told apart afterwards.
     points = 1 << (sites - 1).bit_length()

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from thermo.arguments import finite_number, whole_number
 from thermo.canonical import Thermodynamics, canonical
 from thermo.exact.density_of_states import ising_torus
+from thermo.memory import check_memory_of
 from thermo.temperature import as_beta
 
 __all__ = ["square_torus"]
@@ -19,8 +20,10 @@ Jet = tuple[Array, Array, Array]  # a function of K with its first two derivativ
 _COLD = 100.0
 # β = 0 is evaluated here: small enough to be 0 in every sum, large enough for its square to exist.
 _HOT = 1e-120
+_BYTES_PER_COLUMN = 112  # and β, at the peak: 14 float64
 
 
+@np.errstate(over="ignore")  # near the largest β: ±inf is right
 def square_torus(
     beta: ArrayLike, rows: int, columns: int | None = None, coupling: float = 1.0
 ) -> Thermodynamics:
@@ -57,8 +60,9 @@ def square_torus(
     Raises
     ------
     InvalidInputError
-        β is NaN, a side is below 2, or the torus is both frustrated (βJ < 0, an odd side) and too
-        large for :func:`thermo.exact.density_of_states.ising_torus`, which serves that case.
+        β is NaN, a side is below 2, more columns than fit into memory, or the torus is both
+        frustrated (βJ < 0, an odd side) and too large for
+        :func:`thermo.exact.density_of_states.ising_torus`, which serves that case.
 
     Notes
     -----
@@ -83,8 +87,10 @@ def square_torus(
     m = whole_number(rows, "rows", 2)
     n = m if columns is None else whole_number(columns, "columns", 2)
     j = finite_number(coupling, "coupling")
+    check_memory_of(n, _BYTES_PER_COLUMN * max(1, b.size), "columns")
     k = np.zeros_like(b) if j == 0.0 else b * j
     frustrated = (k < 0) if (m % 2 or n % 2) else np.zeros(k.shape, dtype=bool)
+    levels = ising_torus(m, n, coupling=j) if frustrated.any() else None
 
     size = np.abs(k)
     excess, slope, curvature = _log_excess(size, m, n)
@@ -97,8 +103,8 @@ def square_torus(
         2.0 * excess - double_excess,  # ln 1/Σp² = 2 ln Z(β) − ln Z(2β)
     ]
     fields = [np.asarray(field) for field in fields]
-    if frustrated.any():
-        other = canonical(ising_torus(m, n, coupling=j), b[frustrated])
+    if levels is not None:
+        other = canonical(levels, b[frustrated])
         replacements = (
             other.log_partition_function,
             other.internal_energy,

@@ -6,14 +6,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlogy
 
-from thermo.arguments import finite_number, whole_number
+from thermo.arguments import as_real, finite_number, true_or_false, whole_number
 from thermo.canonical import Thermodynamics
 from thermo.errors import InvalidInputError
+from thermo.memory import check_memory_of
 from thermo.temperature import as_beta
 
 __all__ = ["clock_chain", "ising_chain", "potts_chain", "spin_chain"]
 
 Array = NDArray[np.float64]
+
+_BYTES_PER_PATH = 88  # from state to state to state, and β, at the peak: eleven float64
 
 
 def ising_chain(
@@ -110,7 +113,7 @@ def potts_chain(
     Raises
     ------
     InvalidInputError
-        β is NaN, too few sites or states, J not finite.
+        β is NaN, too few sites or states, more states than fit into memory, J not finite.
 
     References
     ----------
@@ -124,7 +127,7 @@ def potts_chain(
     >>> print(np.exp(potts_chain(-np.inf, 4, 3).entropy).round(9))
     18.0
     """
-    q = whole_number(q, "q", 2)
+    q = _checked_q(q, beta)
     return spin_chain(
         -finite_number(coupling, "coupling") * np.eye(q), beta, sites, periodic=periodic
     )
@@ -168,7 +171,7 @@ def clock_chain(
     Raises
     ------
     InvalidInputError
-        β is NaN, too few sites or states, J, h or Δ not finite.
+        β is NaN, too few sites or states, more states than fit into memory, J, h or Δ not finite.
 
     References
     ----------
@@ -183,7 +186,7 @@ def clock_chain(
     >>> print(state.internal_energy.round(9), np.exp(state.entropy).round(9))
     -6.0 3.0
     """
-    hours = np.arange(whole_number(q, "q", 2))
+    hours = np.arange(_checked_q(q, beta))
     turned = hours - hours[:, None] + finite_number(chirality, "chirality")
     return spin_chain(
         -finite_number(coupling, "coupling") * np.cos(2 * np.pi * turned / q),
@@ -194,6 +197,7 @@ def clock_chain(
     )
 
 
+@np.errstate(over="ignore")  # near the largest β: ±inf is right
 def spin_chain(
     bond_energies: ArrayLike,
     beta: ArrayLike,
@@ -230,7 +234,8 @@ def spin_chain(
     Raises
     ------
     InvalidInputError
-        β is NaN, shapes that do not match, energies that are not finite, too few sites.
+        β is NaN, shapes that do not match, energies that are not finite, too few sites, more states
+        than fit into memory (q³ numbers per β).
 
     Notes
     -----
@@ -251,7 +256,9 @@ def spin_chain(
     """
     b = as_beta(beta)
     bond, site = _checked_energies(bond_energies, site_energies)
+    periodic = true_or_false(periodic, "periodic")
     n = whole_number(sites, "sites", 2 if periodic else 1)
+    _check_memory(len(bond), b)
     energy, variance, entropy = _solve(bond, site, b.ravel(), n, periodic).reshape(3, *b.shape)
     double_energy, _, double_entropy = _solve(bond, site, 2.0 * b.ravel(), n, periodic).reshape(
         3, *b.shape
@@ -328,10 +335,20 @@ def _mixture(parts: Array, beta: Array) -> Array:
     )
 
 
+def _checked_q(q: int, beta: ArrayLike) -> int:
+    q = whole_number(q, "q", 2)
+    _check_memory(q, as_beta(beta))
+    return q
+
+
+def _check_memory(q: int, beta: Array) -> None:
+    check_memory_of(q, _BYTES_PER_PATH * max(1, beta.size), "states of a spin", power=3)
+
+
 def _checked_energies(bond: ArrayLike, site: ArrayLike | None) -> tuple[Array, Array]:
-    bonds = np.asarray(bond, dtype=np.float64)
+    bonds = as_real(bond, "bond_energies")
     q = len(bonds) if bonds.ndim else 0
-    sites = np.zeros(q) if site is None else np.asarray(site, dtype=np.float64)
+    sites = np.zeros(q) if site is None else as_real(site, "site_energies")
     if bonds.shape != (q, q) or q == 0 or sites.shape != (q,):
         raise InvalidInputError(
             f"bond_energies of shape {bonds.shape} and site_energies of shape {sites.shape} were "

@@ -110,6 +110,7 @@ def heisenberg_chain(beta: ArrayLike, sites: int, coupling: float = 1.0) -> Ther
     return _open_chain(_heisenberg_bond, beta, sites, coupling)
 
 
+@np.errstate(over="ignore")  # near the largest β: ±inf is right
 def _open_chain(
     bond: Callable[[Array], tuple[Array, ...]], beta: ArrayLike, sites: int, coupling: float
 ) -> Thermodynamics:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from reprlib import repr as short
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import coo_array, issparse
 
-from thermo.arguments import as_real, whole_number
+from thermo.arguments import as_array, as_real, whole_number
 from thermo.errors import InvalidInputError
 from thermo.lattice.lattice import Lattice
+from thermo.memory import check_memory_of
 
 __all__ = ["from_edges", "from_networkx", "from_sparse", "upper_triangle"]
+
+_MOST_SITES = 2**31 - 1  # sites are numbered as int32
+_BYTES_PER_SITE = 40  # at the peak, while neighbours are counted
 
 
 def from_edges(n: int, edges: ArrayLike, *, name: str = "graph") -> Lattice:
@@ -36,7 +39,8 @@ def from_edges(n: int, edges: ArrayLike, *, name: str = "graph") -> Lattice:
     Raises
     ------
     InvalidInputError
-        A site out of range, a loop, a pair given twice, or not integers of shape (M, 2).
+        A site out of range, a loop, a pair given twice, or not integers of shape (M, 2); more sites
+        than fit into memory.
 
     Examples
     --------
@@ -44,15 +48,9 @@ def from_edges(n: int, edges: ArrayLike, *, name: str = "graph") -> Lattice:
     >>> graph.edges.tolist(), graph.bond_ends.tolist()
     ([[0, 1], [1, 2]], [[0, 1], [2, 1]])
     """
-    n = whole_number(n, "n", 1)
-    if n >= 2**31:
-        raise InvalidInputError(f"n = {n} was given; accepted: fewer than 2^31 sites")
-    try:
-        pairs = np.asarray(edges)
-    except ValueError as error:
-        raise InvalidInputError(
-            f"edges = {short(edges)} cannot be read as an array; accepted: integers of shape (M, 2)"
-        ) from error
+    n = whole_number(n, "n", 1, most=_MOST_SITES)
+    check_memory_of(n, _BYTES_PER_SITE, "sites")
+    pairs = as_array(edges, "edges", "integers of shape (M, 2)")
     if pairs.size == 0:
         pairs = np.empty((0, 2), dtype=np.int32)
     if pairs.ndim != 2 or pairs.shape[1] != 2 or not np.issubdtype(pairs.dtype, np.integer):
@@ -168,7 +166,8 @@ def upper_triangle(matrix: Any, name: str) -> coo_array:
             f"{name}: {given} was given; accepted: a scipy.sparse matrix of shape (n, n)"
         )
     csr = coo_array(matrix).tocsr()  # adds up what is stored twice
-    if np.isnan(as_real(csr.data, f"elements of {name}")).any():
+    # An adjacency matrix may hold True and False.
+    if csr.dtype != bool and np.isnan(as_real(csr.data, f"elements of {name}")).any():
         raise InvalidInputError(f"{name} contains NaN; accepted: a matrix of real numbers")
     csr.eliminate_zeros()
     diagonal = csr.diagonal() != 0

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from thermo.arguments import whole_number
+from thermo.arguments import one_of, shown, true_or_false, whole_number
 from thermo.errors import InvalidInputError
 from thermo.lattice.graph import from_edges
 from thermo.lattice.lattice import Lattice
-from thermo.memory import available_bytes, in_binary_units
+from thermo.memory import check_memory_of
 
 __all__ = [
     "chain",
@@ -220,22 +220,23 @@ def from_description(description: Mapping[str, Any]) -> Lattice:
     >>> from_description(triangular(6).description())
     Lattice('triangular 6×6 torus', 36 sites, 108 bonds)
     """
+    if not isinstance(description, Mapping):
+        raise InvalidInputError(
+            f"description = {shown(description)} was given; accepted: what Lattice.description() "
+            "returns"
+        )
     try:
-        family = str(description["lattice"])
+        family = one_of(description["lattice"], "lattice", [*_FAMILIES, "graph"])
         if family == "graph":
             return from_edges(
                 description["sites"], description["bond_ends"], name=str(description["name"])
             )
-        if family in _FAMILIES:
-            return _FAMILIES[family](description["length"], bool(description["periodic"]))
+        return _FAMILIES[family](description["length"], description["periodic"])
     except KeyError as error:
         raise InvalidInputError(
             f"the description of a lattice has no {error}; accepted: what Lattice.description() "
             "returns"
         ) from None
-    raise InvalidInputError(
-        f"lattice = {family!r} was given; accepted: {', '.join(_FAMILIES)} or graph"
-    )
 
 
 def _cells(
@@ -246,8 +247,7 @@ def _cells(
     periodic: bool,
 ) -> Lattice:
     """Repeat a cell; bond (a, b, step) joins its site a to site b of the cell `step` away."""
-    if not isinstance(periodic, (bool, np.bool_)):
-        raise InvalidInputError(f"periodic = {periodic!r} was given; accepted: True or False")
+    periodic = true_or_false(periodic, "periodic")
     # The shortest ring without double bonds: one that tells a step forward from a step back.
     least = 2 if not periodic or sites_per_cell > 1 else 3
     why = ": smaller tori have double bonds" if periodic else ""
@@ -257,7 +257,8 @@ def _cells(
         raise InvalidInputError(
             f"a {name} lattice of {sites} sites was asked for; accepted: fewer than 2^31"
         )
-    _check_memory(name, shape, len(bonds) * math.prod(shape))
+    what = f"cells along each side of a {name} lattice" if len(shape) > 1 else "sites of a chain"
+    check_memory_of(shape[0], _BYTES_PER_BOND * len(bonds), what, power=len(shape))
     cells = np.arange(math.prod(shape), dtype=np.int32).reshape(shape)
     edges = []
     for a, b, step in bonds:
@@ -273,20 +274,7 @@ def _cells(
         sites, np.concatenate(edges), name=f"{name} {'×'.join(map(str, shape))} {kind}"
     )
     cell = (sites_per_cell,) if sites_per_cell > 1 else ()
-    return replace(graph, shape=shape + cell, family=name, periodic=bool(periodic))
-
-
-def _check_memory(name: str, shape: tuple[int, ...], bonds: int) -> None:
-    """Refuse a lattice that would not fit, before half of it is there."""
-    available = available_bytes()
-    if available is None or bonds * _BYTES_PER_BOND <= available:
-        return
-    length = int(shape[0] * (available / (bonds * _BYTES_PER_BOND)) ** (1 / len(shape)))
-    raise InvalidInputError(
-        f"the bonds of a {name} lattice of {'×'.join(map(str, shape))} cells need "
-        f"{in_binary_units(bonds * _BYTES_PER_BOND)} of memory while they are sorted, and "
-        f"{in_binary_units(available)} are free; accepted here: a length of at most {length}"
-    )
+    return replace(graph, shape=shape + cell, family=name, periodic=periodic)
 
 
 _FAMILIES = {make.__name__: make for make in (chain, square, king, triangular, honeycomb, cubic)}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from thermo import lattice
+from thermo.arguments import one_of, shown
 from thermo.errors import InvalidInputError
 from thermo.models.clock import Clock
 from thermo.models.heisenberg import Heisenberg
@@ -43,9 +44,12 @@ def from_description(description: Mapping[str, Any]) -> SpinModel:
     >>> from_description(Potts(square(4), 3).description())
     Potts(Lattice('square 4×4 torus', 16 sites, 32 bonds), q=3, coupling=1, field=0)
     """
-    name = description.get("model")
-    if name not in _MODELS:
-        raise InvalidInputError(f"model = {name!r} was given; accepted: {', '.join(_MODELS)}")
+    if not isinstance(description, Mapping):
+        raise InvalidInputError(
+            f"description = {shown(description)} was given; accepted: what model.description() "
+            "returns"
+        )
+    name = one_of(description.get("model"), "model", [*_MODELS])
     names = ["coupling", "field"]
     if name in ("Potts", "Clock"):
         names.append("q")

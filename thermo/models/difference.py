@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from functools import cached_property
 from typing import Any
@@ -17,7 +18,7 @@ from thermo.models.spin_model import Array, SpinModel, checked_sign
 
 __all__ = ["DifferenceModel"]
 
-_MOST_ENUMERATED = 2**22  # states, about a second
+_MOST_ENUMERATED_BITS = 22  # 2²² states, about a second
 _MOST_PATTERNS = 2**16  # ways to give the colours of a lattice states
 _ROUNDING = 1e-11  # of the largest energy: sums of the same terms in another order may differ
 
@@ -128,7 +129,7 @@ class DifferenceModel(SpinModel):
             More than 2²² states.
         """
         q, n = self.n_states, self.lattice.n_sites
-        if q**n > _MOST_ENUMERATED:
+        if n * math.log2(q) > _MOST_ENUMERATED_BITS:
             raise InvalidInputError(
                 f"{self!r} has {q}^{n} states to enumerate; accepted: at most 2^22 "
                 "(see thermo.density_of_states)"

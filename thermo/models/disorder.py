@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from thermo.arguments import checked_seed, finite_number
-from thermo.errors import InvalidInputError
+from thermo.arguments import checked_seed, finite_number, one_of
 from thermo.lattice import Lattice, king
 from thermo.models.ising import Ising
 
@@ -48,10 +47,7 @@ def spin_glass(lattice: Lattice, law: str = "bimodal", *, seed: int) -> Ising:
     >>> glass.magnitude, sorted(set(glass.couplings.tolist()))
     (1.0, [-1.0, 1.0])
     """
-    if law not in _LAWS:
-        raise InvalidInputError(
-            f"law = {law!r} was given; accepted: {' or '.join(map(repr, _LAWS))}"
-        )
+    law = one_of(law, "law", _LAWS)
     generator = np.random.default_rng(np.random.SeedSequence(checked_seed(seed)))
     bonds = lattice.n_edges if isinstance(lattice, Lattice) else 0
     if law == "gaussian":

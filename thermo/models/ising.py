@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from thermo.arguments import as_array
 from thermo.errors import InvalidInputError
 from thermo.lattice import Lattice
 from thermo.models.difference import DifferenceModel
@@ -73,7 +74,7 @@ class Ising(DifferenceModel):
 
     def states_of(self, spins: ArrayLike) -> NDArray[np.int8]:
         """Return 0 for spins +1 and 1 for spins −1, int8 of the same shape (..., n)."""
-        s, n = np.asarray(spins), self.lattice.n_sites
+        s, n = as_array(spins, "spins"), self.lattice.n_sites
         real = s.dtype.kind in "iuf"  # complex numbers have absolute values as well
         if not real or s.ndim < 1 or s.shape[-1] != n or not np.all(np.abs(s) == 1):
             raise InvalidInputError(

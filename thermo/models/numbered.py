@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from thermo.arguments import whole_number
+from thermo.arguments import as_array, whole_number
 from thermo.errors import InvalidInputError
 from thermo.models.difference import DifferenceModel
 from thermo.models.spin_model import Array
@@ -20,7 +20,7 @@ class NumberedModel(DifferenceModel):
 
     def states_of(self, spins: ArrayLike) -> NDArray[np.int8]:
         """Return the spins, checked, as int8 of the same shape (..., n)."""
-        s, n = np.asarray(spins), self.lattice.n_sites
+        s, n = as_array(spins, "spins"), self.lattice.n_sites
         if s.ndim < 1 or s.shape[-1] != n:
             raise self._refused(f"spins of shape {s.shape}", f"of shape (..., {n})")
         return self._checked_numbers(s)
@@ -48,7 +48,7 @@ class NumberedModel(DifferenceModel):
         return self._change(states, self._checked_site(site), self._checked_numbers(new))
 
     def _checked_numbers(self, spins: ArrayLike) -> NDArray[np.int8]:
-        s, q = np.asarray(spins), self.n_states
+        s, q = as_array(spins, "spins"), self.n_states
         numbers = s.dtype.kind in "iuf"
         if numbers and s.size:
             numbers = bool(s.min() >= 0 and s.max() < q)
@@ -66,7 +66,4 @@ class NumberedModel(DifferenceModel):
 
 def checked_q(q: int) -> int:
     """Return the number of states, 2 … 127, or say what is accepted."""
-    q = whole_number(q, "q", 2)
-    if q > _LARGEST_Q:
-        raise InvalidInputError(f"q = {q} was given; accepted: 2 … {_LARGEST_Q} states")
-    return q
+    return whole_number(q, "q", 2, most=_LARGEST_Q)

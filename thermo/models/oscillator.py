@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import gammaln
 
 from thermo.arguments import finite_number, whole_number
 from thermo.canonical import Thermodynamics
 from thermo.errors import UnboundedSpectrumError
 from thermo.levels import EnergyLevels
+from thermo.memory import check_memory_of
 from thermo.temperature import as_beta
 
 __all__ = ["Oscillator"]
+
+_BYTES_PER_LEVEL = 64  # at the peak: eight float64
 
 
 class Oscillator:
@@ -62,9 +64,17 @@ class Oscillator:
         Returns
         -------
         EnergyLevels
+
+        Raises
+        ------
+        InvalidInputError
+            Not a whole number, or more levels than fit into memory.
         """
-        k = np.arange(float(whole_number(number, "number", 1)))
-        log_degeneracy = gammaln(k + self.n) - gammaln(k + 1.0) - gammaln(self.n)
+        number = whole_number(number, "number", 1)
+        check_memory_of(number, _BYTES_PER_LEVEL, "levels")
+        k = np.arange(float(number))
+        ratios = (self.n - 1) / k[1:]  # g_k/g_{k−1} − 1: no large logarithms are subtracted
+        log_degeneracy = np.concatenate([[0.0], np.cumsum(np.log1p(ratios))])
         return EnergyLevels(k * self.quantum, log_degeneracy, bounded_above=False)
 
     def thermodynamics(self, beta: ArrayLike) -> Thermodynamics:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import operator
 from abc import ABC, abstractmethod
 from functools import cached_property
-from reprlib import repr as short
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 
-from thermo.arguments import as_real, finite_number
+from thermo.arguments import as_real, finite_number, shown, whole_number
 from thermo.errors import InvalidInputError
 from thermo.lattice.graph import upper_triangle
 from thermo.lattice.lattice import IntArray, Lattice
@@ -35,7 +33,7 @@ class SpinModel(ABC):
     def __init__(self, lattice: Lattice, coupling: Any, field: ArrayLike) -> None:
         if not isinstance(lattice, Lattice):
             raise InvalidInputError(
-                f"lattice = {lattice!r} was given; accepted: a Lattice, such as "
+                f"lattice = {shown(lattice)} was given; accepted: a Lattice, such as "
                 "thermo.lattice.square(32) or thermo.lattice.from_edges(n, edges)"
             )
         self.lattice = lattice
@@ -167,15 +165,7 @@ class SpinModel(ABC):
             )
 
     def _checked_site(self, site: int) -> int:
-        try:
-            number = operator.index(site)
-        except TypeError:
-            number = -1
-        if not 0 <= number < self.lattice.n_sites:
-            raise InvalidInputError(
-                f"site {site!r} was given; accepted: an integer 0 … {self.lattice.n_sites - 1}"
-            )
-        return number
+        return whole_number(site, "site", 0, most=self.lattice.n_sites - 1)
 
     def _times_couplings(self, values: NDArray, bonds: slice | NDArray = slice(None)) -> Array:
         """Σ J_b values_b over the last axis; one J is multiplied last, to round once."""
@@ -190,9 +180,9 @@ def _made(model: type[SpinModel], lattice: Lattice, arguments: dict[str, Any]) -
 
 def checked_sign(sign: int) -> int:
     """Return +1 or −1, or say that these are accepted."""
-    if sign not in (1, -1):
-        raise InvalidInputError(f"sign = {sign!r} was given; accepted: 1 or -1")
-    return sign
+    if not isinstance(sign, (int, np.integer)) or isinstance(sign, bool) or sign not in (1, -1):
+        raise InvalidInputError(f"sign = {shown(sign)} was given; accepted: 1 or -1")
+    return int(sign)
 
 
 def _one_or_many(value: ArrayLike, number: int, name: str, place: str) -> float | Array:
@@ -202,7 +192,7 @@ def _one_or_many(value: ArrayLike, number: int, name: str, place: str) -> float 
         return finite_number(float(given), name)
     if given.shape != (number,) or not np.isfinite(given).all():
         raise InvalidInputError(
-            f"{name} = {short(value)} was given; accepted: one finite number, or {number} finite "
+            f"{name} = {shown(value)} was given; accepted: one finite number, or {number} finite "
             f"numbers, one for each {place}"
         )
     return float(given[0]) if number and np.all(given == given[0]) else _frozen(given)
@@ -226,7 +216,7 @@ def _values_of_bonds(matrix: Any, lattice: Lattice) -> Array:
             "at the bonds of the lattice (see thermo.lattice.from_sparse)"
         )
     values = np.zeros(lattice.n_edges)
-    values[bond] = upper.data
+    values[bond] = as_real(upper.data, "coupling")
     return values
 
 

@@ -7,8 +7,11 @@ from scipy.special import gammaln
 
 from thermo.arguments import finite_number, whole_number
 from thermo.levels import EnergyLevels
+from thermo.memory import check_memory_of
 
 __all__ = ["TwoLevel"]
+
+_BYTES_PER_LEVEL = 64  # at the peak: eight float64
 
 
 class TwoLevel:
@@ -56,7 +59,13 @@ class TwoLevel:
         -------
         EnergyLevels
             ``log_degeneracy`` from ln Γ: its absolute error is about 10⁻¹⁶ n ln n.
+
+        Raises
+        ------
+        InvalidInputError
+            More levels than fit into memory.
         """
+        check_memory_of(self.n, _BYTES_PER_LEVEL, "atoms")
         k = np.arange(self.n + 1.0)
         log_binomial = gammaln(self.n + 1.0) - gammaln(k + 1.0) - gammaln(self.n - k + 1.0)
         return EnergyLevels(k * self.gap, log_binomial)

@@ -187,9 +187,9 @@ class VectorModel(SpinModel):
         return s
 
     def _checked_field(self, field: ArrayLike) -> float | Array:
-        if np.ndim(field) < 2:
-            return super()._checked_field(field)
         vectors, shape = as_real(field, "field"), (self.lattice.n_sites, self.components)
+        if vectors.ndim < 2:
+            return super()._checked_field(field)
         if vectors.shape != shape or not np.isfinite(vectors).all():
             raise InvalidInputError(
                 f"field of shape {vectors.shape} was given; accepted: finite numbers: one, or of "
