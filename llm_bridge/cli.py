@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import warnings
 from io import TextIOWrapper
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from llm_bridge.compare import compare
-from llm_bridge.errors import MissingExtraError
+from llm_bridge.commands.compare import compare_command
+from llm_bridge.commands.generate import generate_command
+from llm_bridge.commands.temperature_sweep import temperature_sweep_command
+from llm_bridge.commands.text_temperature import text_temperature_command
+from llm_bridge.commands.tokens import tokens_command
+from llm_bridge.commands.train_demo_model import train_demo_model_command
 from thermo.cli import COMMANDS
-from thermo.cli.output import JsonFlag, SeedOption
 from thermo.errors import SpinlogitError
 from thermo.printable import printable
 
@@ -44,126 +45,16 @@ def _root(
     """Spin lattices and language models as systems with energy levels, at signed temperature."""
 
 
-@app.command("compare")
-def compare_command(
-    out: Annotated[
-        Path, typer.Option("--out", help="Folder for report.html, compare.png, compare.json.")
-    ] = Path("out/compare"),
-    model: Annotated[
-        str, typer.Option("--model", help='"demo" or the folder of a Hugging Face causal model.')
-    ] = "demo",
-    logits: Annotated[
-        Path | None,
-        typer.Option("--logits", help="A saved LogitRecord (.safetensors, .npz) in place of one."),
-    ] = None,
-    text: Annotated[
-        Path | None, typer.Option("--text", help="UTF-8 file for the model to read.")
-    ] = None,
-    positions: Annotated[
-        int | None,
-        typer.Option(
-            "--positions",
-            help="Positions to average over.  [default: 512, or all of saved logits]",
-        ),
-    ] = None,
-    sigma: Annotated[
-        list[float] | None,
-        typer.Option(
-            "--sigma",
-            help="Weight noise relative to each tensor's rms; may be given several times.  "
-            "[default: 0.05 0.1 0.2 0.3 0.4]",
-        ),
-    ] = None,
-    draws: Annotated[int, typer.Option("--draws", help="Noise draws at each sigma (even).")] = 16,
-    sweeps: Annotated[
-        int, typer.Option("--sweeps", help="Monte Carlo sweeps of the Ising lattice.")
-    ] = 20_000,
-    seed: SeedOption = 0,
-    as_json: JsonFlag = False,
-) -> None:
-    """A spin lattice and a language model side by side, over signed temperature.
-
-    Examples:
-
-      spinlogit compare
-
-      spinlogit compare --model ./my-model --text essay.txt --out out/essay
-
-      spinlogit compare --logits saved.safetensors --json > compare.json
-    """
-    comparison = compare(
-        model=model,
-        logits=logits,
-        text=text,
-        positions=positions,
-        sigmas=tuple(sigma) if sigma else None,
-        draws=draws,
-        sweeps=sweeps,
-        seed=seed,
-        out=out,
-        progress=True,
-    )
-    if as_json:
-        json.dump(comparison.to_dict(), sys.stdout, allow_nan=False)
-        print()
-    else:
-        print(comparison.table())
-        files = ", ".join(
-            str(out / name) for name in ("report.html", "compare.png", "compare.json")
-        )
-        print(f"\nwritten: {printable(files)}")
-
-
-@app.command("train-demo-model")
-def train_demo_model_command(
-    out: Annotated[Path, typer.Option("--out", help="New folder for the model.")],
-    minutes: Annotated[
-        float | None,
-        typer.Option("--minutes", help="Time the schedule is planned for.  [default: 60]"),
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option("--steps", help="Steps in place of minutes: reproducible.")
-    ] = None,
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option("--checkpoint", help="File to save to, and to resume from if it exists."),
-    ] = None,
-    seed: SeedOption = 0,
-    compiled: Annotated[
-        bool, typer.Option("--compile", help="Use torch.compile: faster, needs a C++ compiler.")
-    ] = False,
-    device: Annotated[str, typer.Option("--device", help="cpu, cuda or auto.")] = "auto",
-    as_json: JsonFlag = False,
-) -> None:
-    """Train the demo model again on the standard library of this Python.
-
-    Example:
-
-      spinlogit train-demo-model --out my-model --minutes 20 --checkpoint demo.safetensors
-    """
-    try:
-        from llm_bridge.demo_model.training import train_demo_model
-    except ImportError as error:
-        raise MissingExtraError(error.name or "torch", "training a language model") from error
-
-    record = train_demo_model(
-        out,
-        seed=seed,
-        minutes=minutes,
-        steps=steps,
-        checkpoint=checkpoint,
-        device=device,
-        compiled=compiled,
-        progress=True,
-    )
-    if as_json:
-        json.dump(record, sys.stdout)
-        print()
-    else:
-        print(f"written: {printable(str(out))}")
-
-
-for _name, _command in COMMANDS.items():
+_COMMANDS = {
+    "compare": compare_command,
+    **COMMANDS,
+    "generate": generate_command,
+    "temperature-sweep": temperature_sweep_command,
+    "text-temperature": text_temperature_command,
+    "tokens": tokens_command,
+    "train-demo-model": train_demo_model_command,
+}
+for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
 
 

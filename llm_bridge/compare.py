@@ -332,22 +332,10 @@ def _name_of_text(path: str | os.PathLike[str] | None) -> str:
 
 
 def _read_text(path: str | os.PathLike[str] | None) -> str:
-    if path is None:
-        from llm_bridge.models import DEMO_WEIGHTS
+    from llm_bridge.models import DEMO_WEIGHTS
+    from llm_bridge.text.files import read_text
 
-        return (DEMO_WEIGHTS / "held_out.txt").read_text(encoding="utf-8")
-    try:
-        words = Path(path).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidInputError(
-            f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8."
-        ) from error
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise InvalidInputError(f"cannot read the text {path}: {reason}.") from error
-    if not words.strip():
-        raise InvalidInputError(f"the text {path} is empty; a model needs something to read.")
-    return words
+    return read_text(DEMO_WEIGHTS / "held_out.txt" if path is None else path)
 
 
 def _versions() -> dict[str, str]:

@@ -10,6 +10,7 @@ __all__ = [
     "ModelNotFoundError",
     "RecordFileError",
     "TextTooShortError",
+    "UnknownTailError",
     "UnsupportedNoiseError",
 ]
 
@@ -44,6 +45,21 @@ class TextTooShortError(InvalidInputError):
 
 class RecordFileError(SpinlogitError, ValueError):
     """A file is not a readable record of logits, or is not what it says it is."""
+
+
+class UnknownTailError(SpinlogitError, ValueError):
+    """β < 0 was asked of data that hold the likeliest tokens only."""
+
+    def __init__(self, beta: float) -> None:
+        super().__init__(
+            f"β = {beta:g} was asked of the largest log-probabilities alone: at β < 0 the least "
+            "likely tokens decide, and those are not in the data. Accepted: 0 ≤ β < ∞, or a record "
+            "of full logits (llm_bridge.record_logits, LogitRecord.load)."
+        )
+        self.beta = beta
+
+    def __reduce__(self) -> tuple[type[UnknownTailError], tuple[float]]:
+        return type(self), (self.beta,)
 
 
 class UnsupportedNoiseError(InvalidInputError):

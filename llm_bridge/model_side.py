@@ -12,14 +12,8 @@ from llm_bridge.brownian import EffectiveTemperature, WeightNoise, effective_tem
 from llm_bridge.brownian.copies import sample_logits
 from llm_bridge.logits import LogitRecord
 from llm_bridge.models import LanguageModel
-from llm_bridge.spectrum import (
-    ContextAverage,
-    centred,
-    natural_scale,
-    position_mean,
-    quenched,
-    thermodynamics,
-)
+from llm_bridge.quenched import ContextAverage, position_mean, quenched
+from llm_bridge.spectrum import centred, natural_scale, thermodynamics
 from llm_bridge.system import Freedom, System, freedom_rows
 from llm_bridge.token_occupation import token_occupation
 from thermo.curves import Curve, Measured

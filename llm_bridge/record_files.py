@@ -23,6 +23,7 @@ FORMAT = "spinlogit logit record 1"
 
 _ENDINGS = (".safetensors", ".npz")
 _ARRAYS = ("logits", "token_ids", "valid")
+_MAPPED_FROM = 64 << 20  # bytes of logits: larger ones stay in the file until they are read
 _LARGEST_METADATA = 64 << 20  # bytes: a vocabulary of a quarter of a million tokens has 5 MB
 
 
@@ -97,6 +98,12 @@ def read_record(path: str | os.PathLike[str]) -> LogitRecord:
     ------
     RecordFileError
         The file cannot be read as a record; the message says why.
+
+    Notes
+    -----
+    float32 logits of more than 64 MB in a safetensors file are mapped into memory, not loaded: they
+    are read through once, for the check, and again where they are used, and may be larger than the
+    memory. Do not write into the file meanwhile.
     """
     source = Path(path)
     if source.suffix not in _ENDINGS:
@@ -144,9 +151,24 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Any], str | None]:
         names = [name for name in file.keys() if name in _ARRAYS]  # noqa: SIM118
         # numpy has no bfloat16; torch tensors are as welcome to LogitRecord
         bfloat16 = any(file.get_slice(name).get_dtype() == "BF16" for name in names)
+    mapped = _mapped_logits(path)
     with safe_open(str(path), framework="pt" if bfloat16 else "numpy") as file:
-        arrays = {name: file.get_tensor(name) for name in names}
+        arrays: dict[str, Any] = {} if mapped is None else {"logits": mapped}
+        arrays |= {name: file.get_tensor(name) for name in names if name not in arrays}
     return arrays, metadata.get("metadata")
+
+
+def _mapped_logits(path: Path) -> NDArray[np.float32] | None:
+    """Large float32 logits of a safetensors file whose header was found sound; else None."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        entry = json.loads(file.read(length)).get("logits")
+    if entry is None or entry["dtype"] != "F32":
+        return None
+    begin, end = entry["data_offsets"]
+    if end - begin < _MAPPED_FROM:
+        return None
+    return np.memmap(path, "<f4", "r", 8 + length + begin, tuple(entry["shape"]))
 
 
 def _read_npz(path: Path) -> tuple[dict[str, NDArray[Any]], str | None]:
@@ -156,9 +178,10 @@ def _read_npz(path: Path) -> tuple[dict[str, NDArray[Any]], str | None]:
             entry = sizes.get(f"{name}.npy")
             if entry is not None:
                 _require_honest(archive, entry)
+    # By the whole name: numpy would prefer a member without the ending, which nobody has checked.
     with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in _ARRAYS if name in file.files}
-        text = str(file["metadata"][()]) if "metadata" in file.files else None
+        arrays = {name: file[f"{name}.npy"] for name in _ARRAYS if f"{name}.npy" in sizes}
+        text = str(file["metadata.npy"][()]) if "metadata.npy" in sizes else None
     return arrays, text
 
 
@@ -184,8 +207,8 @@ def _require_honest(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
         )
     if entry.filename == "metadata.npy" and promised > _LARGEST_METADATA:
         raise RecordFileError(f"the metadata is {promised} bytes long, which is refused.")
-    # Logits are noise to a compressor; a file that shrinks a thousandfold is not logits.
-    if entry.filename == "logits.npy" and entry.file_size > (1 << 26) + 100 * entry.compress_size:
+    # Logits are noise to a compressor; what shrinks a thousandfold is there to fill the memory.
+    if entry.file_size > (1 << 26) + 100 * entry.compress_size:
         raise RecordFileError(f"{entry.filename} unpacks to {promised} bytes, which is refused.")
 
 

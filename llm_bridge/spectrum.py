@@ -3,39 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from llm_bridge.logits import as_logits, is_masked, row_blocks
+from llm_bridge.error_bounds import FIELDS, BoundedThermodynamics, ErrorBound, error_bound
+from llm_bridge.logit_arrays import as_array, as_logits, is_masked, row_blocks, valid_columns
+from llm_bridge.quenched import position_mean, quenched  # noqa: F401 (where they used to be)
+from thermo.arguments import finite_number, one_of, whole_number
 from thermo.canonical import Thermodynamics, boltzmann_sums
 from thermo.errors import InvalidInputError
-from thermo.estimate.autocorrelation import MeanWithError, mean_with_error
 from thermo.levels import EnergyLevels
 from thermo.temperature import as_beta
 
-__all__ = [
-    "ContextAverage",
-    "QuenchedThermodynamics",
-    "centred",
-    "energy_levels",
-    "natural_scale",
-    "position_mean",
-    "quenched",
-    "thermodynamics",
-]
+__all__ = ["energy_levels", "thermodynamics", "centred", "natural_scale"]
 
 FloatArray = NDArray[np.float64]
 
-_FIELDS = (
-    "log_partition_function",
-    "internal_energy",
-    "energy_variance",
-    "entropy",
-    "log_participation_ratio",
-)
+_METHODS = ("auto", "direct", "binned")
+_MANY_TOKENS, _MANY_BETAS = 16384, 4  # from here on reading into bins is the faster way
 
 
 def energy_levels(
@@ -50,7 +37,7 @@ def energy_levels(
     Parameters
     ----------
     logits_row : array_like, shape (V,)
-        Logits in nats. Masked tokens (`llm_bridge.logits.is_masked`) are left out.
+        Logits in nats. Masked tokens (`llm_bridge.logit_arrays.is_masked`) are left out.
     vocabulary : sequence of str, length V, optional
         The text of every token; becomes the labels.
     valid : array_like of bool, shape (V,), optional
@@ -84,7 +71,15 @@ def energy_levels(
     return EnergyLevels(-rows[0, kept].astype(np.float64), labels=labels, provenance=provenance)
 
 
-def thermodynamics(logits: Any, beta: ArrayLike, valid: ArrayLike | None = None) -> Thermodynamics:
+def thermodynamics(
+    logits: Any,
+    beta: ArrayLike,
+    valid: ArrayLike | None = None,
+    *,
+    method: str = "auto",
+    tolerance: float = 1e-6,
+    threads: int | None = None,
+) -> BoundedThermodynamics:
     r"""Canonical thermodynamics of logits at every position and any signed β.
 
     .. math::
@@ -101,23 +96,39 @@ def thermodynamics(logits: Any, beta: ArrayLike, valid: ArrayLike | None = None)
         Inverse temperatures: any real number, ±0.0, ±inf.
     valid : array_like of bool, shape (V,), optional
         False for columns that are no tokens (a padded vocabulary).
+    method : {"auto", "direct", "binned"}
+        "direct" sums over all V tokens at each β. "binned" reads the logits once, counts them into
+        bins with moments, and sums over the bins at each β. "auto" takes "direct" unless there are
+        at least 16384 tokens and four β, or the logits are on a GPU.
+    tolerance : float
+        For "binned": the largest error of ln Z, 1e-8 … 1e-3.
+    threads : int, optional
+        For "binned": how many rows to read at once. Default: one per core. Nothing but the time
+        depends on it.
 
     Returns
     -------
-    Thermodynamics
-        The fields of :func:`thermo.canonical`, arrays of shape (N, B), or (N,) for scalar β.
+    BoundedThermodynamics
+        The fields of :func:`thermo.canonical`, arrays of shape (N, B), or (N,) for scalar β, and
+        ``error_bound``, how far each can be from the exact sums.
 
     Raises
     ------
     InvalidInputError
-        β is NaN; NaN or +inf among the logits, or a position with every token masked.
+        β is NaN; NaN or +inf among the logits, or a position with every token masked; another
+        method, tolerance or number of threads.
 
     Notes
     -----
-    Direct summation in float64 measured from the end of the spectrum that dominates (the largest
-    logit for β > 0, the smallest for β < 0), with masks taken out before β is applied, so that no
-    mask turns into +inf at β < 0 or into 0·∞ at β = 0. Tied logits count as degeneracy. Time is
-    N·V·B exponentials; working memory is bounded whatever N.
+    Either method measures from the end of the spectrum that dominates (the largest logit for β > 0,
+    the smallest for β < 0), in float64, with masks taken out before β is applied, so that no mask
+    turns into +inf at β < 0 or into 0·∞ at β = 0. Tied logits count as degeneracy.
+
+    Direct summation takes N·V·B exponentials; it is the reference, and keeps the *relative*
+    accuracy of an entropy that is nearly zero. Binned sums have absolute bounds. Where β is too
+    steep for 4096 bins (|β| above 20 or so), and at β = ±∞, the levels next to the end are summed
+    directly: nothing is lost there. Working memory is bounded whatever N: logits may be a
+    memory-mapped file.
 
     U, ln Z and F contain the arbitrary constant of each position's logits. Compare positions or
     models after `centred`, or by S, C and differences of U.
@@ -128,24 +139,39 @@ def thermodynamics(logits: Any, beta: ArrayLike, valid: ArrayLike | None = None)
 
     >>> thermodynamics([[1.0, -1.0]], [1.0, 0.0, -1.0]).internal_energy.round(4)
     array([[-0.7616,  0.    ,  0.7616]])
+
+    A vocabulary of 100 000 tokens, read once; the error is below what was asked for:
+
+    >>> logits = 2.5 * np.random.default_rng(0).normal(size=(1, 100_000))
+    >>> state = thermodynamics(logits, np.linspace(-2, 2, 9))
+    >>> state.entropy.round(3)
+    array([[ 2.949,  5.388,  8.426, 10.725, 11.513, 10.724,  8.209,  4.387,  1.762]])
+    >>> bool((state.error_bound.log_partition_function < 1e-6).all())
+    True
     """
     b = as_beta(beta)
     if b.ndim > 1:
         raise InvalidInputError(f"beta has shape {b.shape}; one number or one axis is accepted.")
-    array, columns = as_logits(logits, valid)
-    out = np.empty((len(_FIELDS), array.shape[0], b.size))
-    for block, energies, open_tokens in _energy_blocks(array, columns):
-        if open_tokens is None:
-            parts = [boltzmann_sums(energies, None, b.ravel())]
-        else:  # each position has its own mask: leave the masked tokens out of its sums
-            parts = [
-                boltzmann_sums(row[open_row][None], None, b.ravel())
-                for row, open_row in zip(energies, open_tokens, strict=True)
-            ]
-        for name, target in zip(_FIELDS, out, strict=True):
-            target[block] = np.concatenate([getattr(part, name) for part in parts])
+    one_of(method, "method", _METHODS)
+    if not 1e-8 <= finite_number(tolerance, "tolerance") <= 1e-3:
+        raise InvalidInputError(f"tolerance = {tolerance} was given; accepted: 1e-8 … 1e-3")
+    if threads is not None:
+        whole_number(threads, "threads", 1)
+    floats = hasattr(logits, "is_floating_point") and logits.is_floating_point()  # of torch
+    array: Any = logits if floats else as_array(logits, "logits")
+    columns = valid_columns(array.shape, valid)
+    if method == "auto":
+        many = int(columns.sum()) >= _MANY_TOKENS and b.size >= _MANY_BETAS
+        method = "binned" if many or getattr(array, "is_cuda", False) else "direct"
+    sum_over_levels = _binned if method == "binned" else _direct
+    fields, lowest, highest, half = sum_over_levels(array, b.ravel(), columns, tolerance, threads)
     shape = (array.shape[0], *b.shape)
-    return Thermodynamics(np.broadcast_to(b, shape).copy(), *out.reshape(len(_FIELDS), *shape))
+    state = Thermodynamics(np.broadcast_to(b.ravel(), fields.shape[1:]), *fields)
+    bound = error_bound(state, lowest, highest, int(columns.sum()), half)
+    return BoundedThermodynamics(
+        **{name: part.reshape(shape).copy() for name, part in vars(state).items()},
+        error_bound=ErrorBound(**{name: part.reshape(shape) for name, part in vars(bound).items()}),
+    )
 
 
 def centred(logits: Any, valid: ArrayLike | None = None) -> NDArray[np.float64]:
@@ -204,176 +230,47 @@ def natural_scale(logits: Any, valid: ArrayLike | None = None) -> float:
     return float(np.sqrt(thermodynamics(logits, 0.0, valid).energy_variance.mean()))
 
 
-@dataclass(frozen=True, eq=False)
-class ContextAverage:
-    """One quantity averaged over contexts (positions of a text), at each β.
-
-    Attributes
-    ----------
-    mean, error : ndarray, shape (B,)
-        Average over positions, and its standard error for the population of texts like this one:
-        corrected for the correlation between neighbouring positions. NaN for one position.
-    ess : ndarray, shape (B,)
-        Number of independent positions that would give the same error.
-    spread : ndarray, shape (B,)
-        Standard deviation *between* contexts: what a single position looks like. It does not
-        shrink with N.
-    quantiles : ndarray, shape (Q, B)
-        Of the distribution over contexts, at ``QuenchedThermodynamics.quantile_levels``.
-    """
-
-    mean: FloatArray
-    error: FloatArray
-    ess: FloatArray
-    spread: FloatArray
-    quantiles: FloatArray
-
-
-@dataclass(frozen=True, eq=False)
-class QuenchedThermodynamics:
-    r"""Quenched averages over contexts: the mean of ln Z, not the ln of the mean Z.
-
-    Each context is one frozen realisation of disorder. The averages of ln Z and its derivatives
-    fit together as for one system:
-
-    .. math:: \langle S \rangle = \langle \ln Z \rangle + \beta \langle U \rangle
-
-    Attributes
-    ----------
-    beta : ndarray, shape (B,)
-    positions : int
-        N, how many contexts were averaged.
-    quantile_levels : tuple of float
-    log_partition_function, internal_energy, energy_variance, entropy, heat_capacity,
-    log_participation_ratio : ContextAverage
-        Energies in nats, entropies and heat capacities in k. U and ln Z contain the gauge of the
-        logits: use `centred` first if they are to mean anything.
-    """
-
-    beta: FloatArray
-    positions: int
-    quantile_levels: tuple[float, ...]
-    log_partition_function: ContextAverage
-    internal_energy: ContextAverage
-    energy_variance: ContextAverage
-    entropy: ContextAverage
-    heat_capacity: ContextAverage
-    log_participation_ratio: ContextAverage
-
-    @property
-    def effective_states(self) -> FloatArray:
-        """exp of the mean entropy, shape (B,): the typical (geometric mean) number of tokens."""
-        return np.exp(self.entropy.mean)
-
-    @property
-    def participation_ratio(self) -> FloatArray:
-        """exp of the mean of ln(1/Σp²), shape (B,): its typical value."""
-        return np.exp(self.log_participation_ratio.mean)
-
-    @property
-    def equivalent_dof(self) -> FloatArray:
-        """2C/k of the mean heat capacity, shape (B,): heat-capacity-equivalent modes."""
-        return 2.0 * self.heat_capacity.mean
+def _direct(
+    logits: Any, beta: FloatArray, columns: NDArray[np.bool_], *_settings: Any
+) -> tuple[FloatArray, ...]:
+    """Fields (5, N, B) and ends (N, 1) by summing over every level; the width of bins is 0."""
+    array, _ = as_logits(logits, columns)
+    count = array.shape[0]
+    fields = np.empty((len(FIELDS), count, beta.size))
+    lowest, highest = np.empty((count, 1)), np.empty((count, 1))
+    for block, energies, open_tokens in _energy_blocks(array, columns):
+        is_open = True if open_tokens is None else open_tokens
+        lowest[block, 0] = -np.max(energies, axis=1, where=is_open, initial=-np.inf)
+        highest[block, 0] = -np.min(energies, axis=1, where=is_open, initial=np.inf)
+        if open_tokens is None:
+            parts = [boltzmann_sums(energies, None, beta)]
+        else:  # each position has its own mask: leave the masked tokens out of its sums
+            parts = [
+                boltzmann_sums(row[open_row][None], None, beta)
+                for row, open_row in zip(energies, open_tokens, strict=True)
+            ]
+        for name, target in zip(FIELDS, fields, strict=True):
+            target[block] = np.concatenate([getattr(part, name) for part in parts])
+    return fields, lowest, highest, np.zeros((count, beta.size))
 
 
-def quenched(
-    state: Thermodynamics, quantiles: Sequence[float] = (0.05, 0.25, 0.5, 0.75, 0.95)
-) -> QuenchedThermodynamics:
-    """Average thermodynamics over contexts, with errors and the spread between contexts.
+def _binned(
+    logits: Any,
+    beta: FloatArray,
+    columns: NDArray[np.bool_],
+    tolerance: float,
+    threads: int | None,
+) -> tuple[FloatArray, ...]:
+    """Fields (5, N, B), ends (N, 1), half the width of the bins (N, B)."""
+    from llm_bridge.binned_spectrum import UnusableRowError, binned_sums
+    from thermo.run.workers import available_cores
 
-    Parameters
-    ----------
-    state : Thermodynamics
-        From `thermodynamics`, arrays (N, B) or (N,), positions in the order of the text.
-    quantiles : sequence of float
-        Which quantiles of the distribution over contexts to give, each between 0 and 1.
-
-    Returns
-    -------
-    QuenchedThermodynamics
-        Arrays (B,); B = 1 if β was a scalar.
-
-    Raises
-    ------
-    InvalidInputError
-        Arrays of another shape, or quantiles outside 0 … 1.
-
-    Notes
-    -----
-    The error is that of a mean over a correlated series
-    (:func:`thermo.estimate.autocorrelation.mean_with_error`). It says how well the average is
-    known for texts like this one; it knows nothing about texts of another kind.
-
-    Examples
-    --------
-    >>> average = quenched(thermodynamics([[1.0, -1.0], [2.0, -2.0]], [0.0, 1.0]))
-    >>> average.entropy.mean.round(4), average.positions
-    (array([0.6931, 0.2277]), 2)
-    """
-    if state.beta.ndim not in (1, 2):
-        raise InvalidInputError(
-            f"quenched averages need arrays (N, B) or (N,), not {state.beta.shape}."
-        )
-    levels = tuple(float(q) for q in quantiles)
-    if not all(0.0 <= q <= 1.0 for q in levels):
-        raise InvalidInputError(f"quantiles = {levels}; numbers from 0 to 1 are accepted.")
-    count = state.beta.shape[0]
-
-    def average(values: FloatArray) -> ContextAverage:
-        return _average(values.reshape(count, -1), levels)
-
-    return QuenchedThermodynamics(
-        beta=state.beta.reshape(count, -1)[0].copy(),
-        positions=count,
-        quantile_levels=levels,
-        log_partition_function=average(state.log_partition_function),
-        internal_energy=average(state.internal_energy),
-        energy_variance=average(state.energy_variance),
-        entropy=average(state.entropy),
-        heat_capacity=average(state.heat_capacity),
-        log_participation_ratio=average(state.log_participation_ratio),
-    )
-
-
-def position_mean(values: FloatArray) -> MeanWithError:
-    """Mean over positions with its error, corrected for the correlation between neighbours.
-
-    Parameters
-    ----------
-    values : ndarray, shape (N, ...)
-        One number (or array) per position, in the order of the text.
-
-    Returns
-    -------
-    MeanWithError
-        Arrays of shape (...). The error is NaN for a single position and for infinite values.
-
-    Examples
-    --------
-    >>> position_mean(np.array([[1.0, np.inf], [1.0, np.inf]])).error
-    array([ 0., nan])
-    """
-    with np.errstate(invalid="ignore"):  # +inf and −inf among the positions: no mean
-        mean = values.mean(axis=0)
-    finite = np.isfinite(mean)
-    if values.shape[0] < 2:
-        unknown = np.full(mean.shape, np.nan)
-        return MeanWithError(mean, unknown, np.ones(mean.shape), unknown)
-    # Deviations in units of the largest one: squares of very small ones would underflow.
-    deviation = np.where(finite, values, 0.0) - np.where(finite, mean, 0.0)
-    scale = np.abs(deviation).max(axis=0)
-    series = np.moveaxis(deviation / np.where(scale > 0, scale, 1.0), 0, -1)
-    found = mean_with_error(series[..., None, :])
-    error = np.where(finite, found.error * scale, np.nan)
-    return MeanWithError(mean, error, found.ess, found.tau)
-
-
-def _average(values: FloatArray, levels: tuple[float, ...]) -> ContextAverage:
-    found = position_mean(values)
-    with np.errstate(invalid="ignore"):  # ln Z is infinite at β = ±∞
-        spread = values.std(axis=0, ddof=1 if values.shape[0] > 1 else 0)
-        between = np.quantile(values, levels, axis=0)
-    return ContextAverage(found.mean, found.error, found.ess, spread, between)
+    try:
+        found = binned_sums(logits, beta, columns, tolerance, threads or available_cores())
+    except UnusableRowError:
+        as_logits(logits, columns)  # says where, and what is wrong with it
+        raise
+    return found.fields, found.lowest, found.highest, found.half_width
 
 
 def _energy_blocks(

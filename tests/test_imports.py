@@ -18,7 +18,16 @@ PACKAGES = ("thermo", "llm_bridge")
 # for all its modules. The roots come last: what they gather is theirs to import, not the reverse.
 ORDER = (
     # physics
-    ("thermo.errors", "thermo.arguments", "thermo.memory", "thermo.printable"),
+    (
+        "thermo.errors",
+        "thermo.arguments",
+        "thermo.atomic_write",
+        "thermo.memory",
+        "thermo.paths",
+        "thermo.printable",
+        "thermo.result_files",
+        "thermo.versions",
+    ),
     ("thermo.temperature", "thermo.physical_units"),
     ("thermo.kernels",),
     ("thermo.levels", "thermo.populations"),
@@ -36,15 +45,21 @@ ORDER = (
     # language models
     ("llm_bridge.errors",),
     ("llm_bridge.demo_model",),
-    ("llm_bridge.models", "llm_bridge.logits", "llm_bridge.record_files"),
-    ("llm_bridge.spectrum",),
     (
-        "llm_bridge.decoding",
-        "llm_bridge.text_temperature",
-        "llm_bridge.tokens",
-        "llm_bridge.sequences",
-        "llm_bridge.brownian",
+        "llm_bridge.models",
+        "llm_bridge.logit_arrays",
+        "llm_bridge.logits",
+        "llm_bridge.record_files",
+        "llm_bridge.top_logprobs",
+        "llm_bridge.logprob_dumps",
     ),
+    ("llm_bridge.level_histogram", "llm_bridge.error_bounds"),
+    ("llm_bridge.binned_spectrum", "llm_bridge.quenched"),
+    ("llm_bridge.spectrum",),
+    ("llm_bridge.decoding", "llm_bridge.sequences", "llm_bridge.brownian"),
+    ("llm_bridge.text",),
+    ("llm_bridge.tokens", "llm_bridge.sweep"),
+    ("llm_bridge.quantised", "llm_bridge.readings", "llm_bridge.noise_floor"),
     ("llm_bridge.system", "llm_bridge.token_occupation"),
     ("llm_bridge.spin_side", "llm_bridge.model_side"),
     # How a comparison is shown: these take a Comparison, and it opens them when asked to be shown.
@@ -52,17 +67,27 @@ ORDER = (
     ("llm_bridge.report",),
     ("llm_bridge.compare",),
     ("llm_bridge.lecture",),
+    ("llm_bridge.commands",),
     ("llm_bridge.cli",),
     ("llm_bridge",),
 )
 
 KERNEL_CALLERS = ("thermo.exact", "thermo.sampling", "thermo.laboratory", "thermo.ebm")
 KERNEL_IMPORTS = ("numba", "llvmlite", "numpy", "thermo.kernels")  # llvmlite: numba's own LLVM
-DRAWING = ("thermo.plots", "llm_bridge.pictures", "llm_bridge.report", "llm_bridge.lecture")
+DRAWING = (
+    "thermo.plots",
+    "llm_bridge.pictures",
+    "llm_bridge.text.pictures",
+    "llm_bridge.decoding.picture",
+    "llm_bridge.sweep.picture",
+    "llm_bridge.tokens.pictures",
+    "llm_bridge.report",
+    "llm_bridge.lecture",
+)
 NOT_PHYSICS = ("llm_bridge", "torch", "transformers", "tokenizers", "safetensors")
 
 # Of llm_bridge only these may load torch as soon as they are imported.
-TORCH_AT_ONCE = ("llm_bridge.demo_model",)
+TORCH_AT_ONCE = ("llm_bridge.demo_model", "llm_bridge.decoding")
 
 
 # ------------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
 from llm_bridge.brownian.position_sums import checked_logits, position_sums
-from llm_bridge.spectrum import position_mean, thermodynamics
+from llm_bridge.quenched import position_mean
+from llm_bridge.spectrum import thermodynamics
 from thermo.errors import InvalidInputError, TautologyWarning
 from thermo.estimate.autocorrelation import rounded_to_error
 from thermo.temperature import temperature_from_beta

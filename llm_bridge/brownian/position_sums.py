@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlogy
 
-from llm_bridge.logits import as_logits, is_masked, row_blocks
+from llm_bridge.logit_arrays import as_logits, is_masked, row_blocks
 from thermo.errors import InvalidInputError
 
 __all__ = ["PositionSums", "checked_logits", "position_sums"]

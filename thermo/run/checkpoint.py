@@ -150,9 +150,9 @@ class Checkpoint:
             It could not be written; what was there before still is.
         """
         waiting = self._waiting.setdefault(index, [])
-        if waiting:
-            waiting[-1] = replace(waiting[-1], state={})  # only the last one is ever needed
-        waiting.append(chunk)
+        waiting.append(chunk)  # first: Ctrl-C may come between these lines
+        if len(waiting) > 1:
+            waiting[-2] = replace(waiting[-2], state={})  # only the last one is ever needed
         unsaved = sum(part.seconds for part in waiting)
         spent = self._spent[index] = self._spent.get(index, 0.0) + chunk.seconds
         allowed = min(max(_LEAST_SECONDS, _SHARE * spent), _MOST_SECONDS)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from thermo.arguments import checked_seed, whole_number
+from thermo.arguments import whole_number
 from thermo.errors import InvalidInputError
 from thermo.run.plan import Plan
 from thermo.sampling.registry import BatchKind, batch_kind
 
-__all__ = ["check_update", "check_workers", "checked_seed", "draws_between", "kind_for_all_states"]
+__all__ = ["check_update", "check_workers", "draws_between", "kind_for_all_states"]
 
 
 def draws_between(sweeps: int | None, name: str, measure_every: int, draws: int) -> int | None:

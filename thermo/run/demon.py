@@ -142,6 +142,9 @@ def demon_thermometer(
     burn_in = whole_number(burn_in, "burn_in", 0)
     replicas = whole_number(replicas, "replicas", 1)
     seed = checked_seed(seed)
+    energy = finite_number(energy, "energy")
+    if demon_maximum is not None:
+        demon_maximum = finite_number(demon_maximum, "demon_maximum", positive=True)
     if isinstance(model, DifferenceModel):  # otherwise the chains say what is accepted
         _check_purse(model, demon_maximum)
         # Spins, and as float64 the energies of the bonds while they are added up.
@@ -252,7 +255,7 @@ def _check_purse(model: DifferenceModel, demon_maximum: float | None) -> None:
         )
     low, high = model.energy_bounds
     most = max(2.0 * least, high - low)
-    if demon_maximum is not None and finite_number(demon_maximum, "demon_maximum") > most:
+    if demon_maximum is not None and demon_maximum > most:
         raise InvalidInputError(
             f"demon_maximum = {demon_maximum:g} was given; accepted: at most {most:g}, for a purse "
             "larger than the energies of the lattice never fills"

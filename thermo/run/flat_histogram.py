@@ -303,7 +303,8 @@ def log_total_states(model: Any) -> float:
 def _identity(
     model: Any, settings: dict[str, Any], bin_width: float | None, **more: Any
 ) -> dict[str, Any]:
-    return identity(model, run=settings["method"], bin_width=bin_width, **settings, **more)
+    width = None if bin_width is None else float(bin_width)
+    return identity(model, run=settings["method"], bin_width=width, **settings, **more)
 
 
 def _on_grid(levels: EnergyLevels, grid: EnergyGrid) -> np.ndarray:

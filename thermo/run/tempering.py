@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from thermo.arguments import whole_number
+from thermo.arguments import checked_seed, whole_number
 from thermo.errors import InvalidInputError
 from thermo.models.spin_model import SpinModel
 from thermo.run.chains import Progress, run_chains
-from thermo.run.checks import check_update, check_workers, checked_seed
+from thermo.run.checks import check_update, check_workers
 from thermo.run.ladder import checked_ladder
 from thermo.run.memory import check_memory
 from thermo.run.plan import Plan

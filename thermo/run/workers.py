@@ -16,6 +16,7 @@ from concurrent.futures import (
     wait,
 )
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Protocol
 
 from thermo.errors import InvalidInputError, WorkerWarning
@@ -58,7 +59,7 @@ def finished_pieces(
     parts: dict[int, list[Chunk]] = {index: [] for index in work.pieces}
     run_work(
         work,
-        lambda index, chunk: parts[index].append(chunk),
+        lambda index, chunk: parts[index].append(replace(chunk, state={})),  # states are large
         threads=threads,
         executor=executor,
         progress=progress,

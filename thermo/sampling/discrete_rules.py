@@ -123,9 +123,11 @@ def _energy_rows(
 
 def energy_tables(model: DifferenceModel) -> tuple[Any, ...]:
     """Return what `thermo.kernels.discrete_moves.energies` takes after the states."""
-    unit, couplings = 1.0, model.couplings.copy()
-    if model.has_uniform_coupling:
-        unit, couplings = model.coupling, np.ones(model.lattice.n_edges)
+    # Couplings ±J are counted, and J multiplied last: as exact as `LaneObservables`, to the bit.
+    unit = float(np.abs(model.couplings).max(initial=0.0))
+    couplings = np.sign(model.couplings)
+    if np.any(np.abs(model.couplings) != unit):
+        unit, couplings = 1.0, model.couplings.copy()
     w = np.tile(model.bond_energy, 2)
     site_energy = model.site_energy[: model.lattice.n_sites if model.fields.any() else 0]
     return np.array(model.bond_ends), couplings, unit, w, site_energy.copy()

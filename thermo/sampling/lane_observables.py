@@ -53,7 +53,7 @@ class LaneObservables:
         model, n = self._model, self._model.lattice.n_sites
         bonds = (len(self.pairs[0]) - 2 * plain) - (len(self.pairs[1]) - 2 * flipped)
         series = {
-            "energy": -self._coupling * bonds - model.field * (2 * up - n),
+            "energy": 0.0 - self._coupling * bonds - model.field * (2 * up - n),  # never −0.0
             "magnetization": (2 * up - n).astype(np.float64),
         }
         if model.lattice.is_bipartite:

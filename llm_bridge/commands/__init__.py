@@ -1,0 +1,1 @@
+"""Commands of ``spinlogit`` about language models, one module each."""

@@ -1,0 +1,1 @@
+"""Texts: their temperature under a model, and what else can be measured of them."""

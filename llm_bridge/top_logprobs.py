@@ -1,0 +1,451 @@
+"""The k largest log-probabilities of each position: what they bound, and what they cannot know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from llm_bridge.errors import UnknownTailError
+from thermo.arguments import as_real, finite_number, whole_number
+from thermo.errors import InvalidInputError
+from thermo.temperature import as_beta
+
+if TYPE_CHECKING:
+    from llm_bridge.logits import LogitRecord
+
+__all__ = ["Interval", "TopLogprobs"]
+
+FloatArray = NDArray[np.float64]
+
+_ARITHMETIC = 1e-12  # what float64 can lose in a sum of probabilities
+_NOTHING = -40.0  # log-odds at which a group adds less than that to an entropy
+
+
+@dataclass(frozen=True, eq=False)
+class Interval:
+    """A number that is not known but certainly between two others; arrays or floats alike."""
+
+    lower: Any
+    upper: Any
+
+    @property
+    def width(self) -> Any:
+        """How little is known: upper − lower."""
+        return self.upper - self.lower
+
+
+@dataclass(frozen=True, eq=False)
+class TopLogprobs:
+    r"""The largest log-probabilities at N positions, as servers give them, and bounds from them.
+
+    Of the V tokens at a position some are listed, with ln p at β = 1. The others share the rest,
+
+    .. math:: \sum_j q_j = 1 - \sum_i p_i = m, \qquad 0 \le q_j \le c,
+
+    with c the least likely of the largest. Everything here is a bound over *all* such q: the truth
+    is inside, whatever the model.
+
+    Parameters
+    ----------
+    log_probabilities : array_like, shape (N, K)
+        ln p of the listed tokens, in any order; rows with fewer end in −inf.
+    cap : array_like, shape (N,)
+        ln c: no token that is not listed is likelier. 0 where nothing is known of it.
+    token_log_probability : array_like, shape (N,)
+        ln p of the token that came, which is listed; NaN where it is not known.
+    vocabulary_size : int
+        V, the number of tokens that can come.
+    tokens : sequence of str, optional
+        Texts of the tokens that came, as the server wrote them. Show them through
+        `thermo.printable.printable`.
+    rounding : float
+        How far any ln p given may be from the exact one. Default 1e-5: softmax in float32. A server
+        that computes in bfloat16, or writes two decimals, needs more.
+
+    Raises
+    ------
+    InvalidInputError
+        Mismatched shapes; NaN or ln p > 0; probabilities that sum to more than 1; or a rest that
+        the tokens not listed cannot make up.
+
+    Notes
+    -----
+    The low tail of the spectrum is not in such data: at β < 0 everything depends on the tokens
+    that are *not* listed, so that is refused. At β = 0 only V counts. For large V and small β
+    bounds are wide; `Interval.width` says how wide.
+
+    Bounds of Z are attained, by the two extremes of majorisation: the rest spread evenly, or in as
+    few tokens as the cap allows; Z is Schur-convex in q for β > 1 and Schur-concave for β < 1.
+    Those of S come from the split into listed and not, and the least and the most entropy that the
+    rest can have with its weight; they hold, but nothing need attain them.
+
+    References
+    ----------
+    A. W. Marshall, I. Olkin and B. C. Arnold, *Inequalities: Theory of Majorization* (2011), ch. 3.
+
+    Examples
+    --------
+    >>> top = TopLogprobs(np.log([[0.7, 0.2]]), np.log([0.2]), np.log([0.7]), 50_000)
+    >>> entropy = top.entropy([0.0, 1.0, 2.0])
+    >>> entropy.lower.round(3), entropy.upper.round(3)
+    (array([[10.82 ,  0.802,  0.268]]), array([[10.82 ,  1.884,  0.355]]))
+    >>> top.entropy(-1.0)
+    Traceback (most recent call last):
+    ...
+    llm_bridge.errors.UnknownTailError: β = -1 was asked of the largest log-probabilities alone: ...
+    """
+
+    log_probabilities: FloatArray
+    cap: FloatArray
+    token_log_probability: FloatArray
+    vocabulary_size: int
+    tokens: tuple[str, ...] | None = field(default=None, kw_only=True)
+    rounding: float = field(default=1e-5, kw_only=True)
+
+    def __post_init__(self) -> None:
+        listed = -np.sort(-as_real(self.log_probabilities, "log_probabilities"), axis=-1)
+        cap = as_real(self.cap, "cap").copy()
+        came = as_real(self.token_log_probability, "token_log_probability").copy()
+        size = whole_number(self.vocabulary_size, "vocabulary_size", 1)
+        rounding = finite_number(self.rounding, "rounding")
+        if not 0 <= rounding < 1:
+            raise InvalidInputError(f"rounding = {rounding:g} was given; accepted: 0 to below 1")
+        if listed.ndim != 2 or 0 in listed.shape:
+            raise InvalidInputError(
+                f"log_probabilities have shape {listed.shape}; (N, K), neither of them 0, is "
+                "accepted."
+            )
+        for name, array in (("cap", cap), ("token_log_probability", came)):
+            if array.shape != listed.shape[:1]:
+                raise InvalidInputError(
+                    f"{name} has shape {array.shape}; one number for each of the "
+                    f"{len(listed)} positions is accepted."
+                )
+        _refuse(np.isnan(listed).any(axis=1), "has a log-probability that is NaN")
+        _refuse(~(listed[:, 0] > -np.inf), "lists no token")
+        _refuse((listed[:, 0] > rounding) | (came > rounding), "has a log-probability above 0")
+        _refuse(np.isnan(cap) | (cap > rounding), "has a cap that is no log-probability")
+        _refuse(_log_sum(listed) > rounding + 1e-12, "has probabilities that sum to more than 1")
+        if self.tokens is not None and len(self.tokens) != len(listed):
+            raise InvalidInputError(f"{len(self.tokens)} tokens for {len(listed)} positions.")
+        set_once = object.__setattr__
+        for name, value in (
+            ("log_probabilities", listed),
+            ("cap", np.minimum(cap, 0.0)),
+            ("token_log_probability", came),
+        ):
+            value.flags.writeable = False
+            set_once(self, name, value)
+        set_once(self, "vocabulary_size", size)
+        set_once(self, "tokens", None if self.tokens is None else tuple(map(str, self.tokens)))
+        set_once(self, "rounding", rounding)
+        _refuse(
+            self._others < 0,
+            f"lists more tokens than there are, vocabulary_size = {size}",
+        )
+        left = self.remaining
+        _refuse(
+            left.lower > left.upper,
+            "leaves more probability than the tokens not listed can have, each at most as likely "
+            f"as the least of the largest, with vocabulary_size = {size}",
+        )
+
+    @classmethod
+    def from_record(cls, record: LogitRecord, k: int) -> TopLogprobs:
+        """What a server that gives the k largest would have said of a record.
+
+        Parameters
+        ----------
+        record : LogitRecord
+        k : int
+            At least 1.
+
+        Examples
+        --------
+        >>> from llm_bridge.logits import LogitRecord
+        >>> TopLogprobs.from_record(LogitRecord([[2.0, 1.0, 0.0]], [0]), 2)
+        TopLogprobs(1 position, 2 of 3 tokens listed, 9 % of the probability not listed)
+        """
+        whole_number(k, "k", 1)
+        z = np.where(record.valid, record.logits, -np.inf).astype(np.float64)
+        log_p = z - _log_sum(z)[:, None]
+        k = min(k, int(record.valid.sum()))
+        top = -np.sort(-log_p, axis=1)[:, :k]
+        came = log_p[np.arange(len(record)), record.token_ids]
+        extra = np.where(came < top[:, -1], came, -np.inf)  # not among the k: servers add it
+        words = record.vocabulary
+        return cls(
+            np.column_stack([top, extra]),
+            top[:, -1],
+            came,
+            int(record.valid.sum()),
+            tokens=None if words is None else tuple(words[i] for i in record.token_ids),
+            rounding=0.0,  # its own logits are what it is about
+        )
+
+    def __len__(self) -> int:
+        return len(self.cap)
+
+    def __repr__(self) -> str:
+        n, most = len(self), int(self._listed_count.max())
+        left = float(np.mean(0.5 * (self.remaining.lower + self.remaining.upper)))
+        return (
+            f"TopLogprobs({n} position{'s' if n != 1 else ''}, {most} of {self.vocabulary_size} "
+            f"tokens listed, {100 * left:.3g} % of the probability not listed)"
+        )
+
+    @property
+    def remaining(self) -> Interval:
+        """Probability of all tokens that are not listed, m; arrays (N,)."""
+        total = np.exp(_log_sum(self.log_probabilities))
+        lower = np.maximum(1.0 - total * np.exp(self.rounding) - _ARITHMETIC, 0.0)
+        upper = np.maximum(1.0 - total * np.exp(-self.rounding) + _ARITHMETIC, 0.0)
+        room = self._others * np.exp(np.minimum(self.cap + self.rounding, 0.0))
+        return Interval(lower, np.minimum(upper, room))
+
+    def log_partition_function(self, beta: ArrayLike) -> Interval:
+        r"""Bounds of ln Z(β), :math:`Z = \sum_i p_i^\beta`; in this gauge Z(1) = 1.
+
+        Parameters
+        ----------
+        beta : array_like, shape (B,) or ()
+            0 ≤ β < ∞.
+
+        Returns
+        -------
+        Interval
+            Arrays (N, B), or (N,) for scalar β.
+
+        Raises
+        ------
+        UnknownTailError
+            β < 0.
+        InvalidInputError
+            NaN, or β = ∞: there the likeliest token is drawn, and nothing is left to bound.
+        """
+        return self._at_each(beta, self._log_z)
+
+    def entropy(self, beta: ArrayLike) -> Interval:
+        """Bounds of the entropy S(β) in nats; arguments, shapes and errors as for ln Z."""
+        return self._at_each(beta, self._entropy)
+
+    def cross_entropy(self, beta: ArrayLike = 1.0) -> Interval:
+        """Bounds of −ln p of the tokens that came, at β; as for ln Z.
+
+        At β = 1 it is known. The upper bound is ∞ where the token's probability is not.
+        """
+        z = self.log_partition_function(beta)
+        b = np.asarray(beta, dtype=np.float64)
+        shape = (-1,) + (1,) * b.ndim
+        known = np.isfinite(self.token_log_probability)
+        highest = np.where(known, self.token_log_probability, self.cap).reshape(shape)
+        lowest = np.where(known, self.token_log_probability, -np.inf).reshape(shape)
+        with np.errstate(invalid="ignore"):  # β = 0 with −inf: every token is alike
+            upper = z.upper - np.where(b == 0, 0.0, b * (lowest - self.rounding))
+        return Interval(
+            np.maximum(z.lower - b * np.minimum(highest + self.rounding, 0.0), 0.0), upper
+        )
+
+    def perplexity(self, beta: float = 1.0) -> Interval:
+        """Bounds of exp of the mean of −ln p of the tokens that came, two floats."""
+        loss = self.cross_entropy(finite_number(beta, "beta"))
+        return Interval(float(np.exp(loss.lower.mean())), float(np.exp(loss.upper.mean())))
+
+    def fitted_beta(self) -> Interval:
+        r"""Bounds of the maximum-likelihood β of the tokens that came.
+
+        The likelihood :math:`L(\beta) = \sum_t \beta \ln p_t - \ln Z_t(\beta)` is concave. Where
+        its upper bound at some β is below its lower bound at a smaller one, the maximum lies at
+        smaller β too; and the other way round.
+
+        Returns
+        -------
+        Interval
+            Two floats. ``lower`` is −inf where these data cannot exclude β < 0, ``upper`` +inf
+            where no β up to 100 is excluded.
+
+        Raises
+        ------
+        InvalidInputError
+            A token that came has no known probability.
+
+        Notes
+        -----
+        Bounds from what is not listed; the statistical error of β comes on top
+        (:func:`llm_bridge.text_temperature` has both from full logits).
+
+        Examples
+        --------
+        >>> from llm_bridge.logits import LogitRecord
+        >>> logits = np.random.default_rng(1).normal(0, 3, (400, 50))
+        >>> drawn = [np.random.default_rng(t).choice(50, p=np.exp(z) / np.exp(z).sum())
+        ...          for t, z in enumerate(logits)]
+        >>> beta = TopLogprobs.from_record(LogitRecord(logits, drawn), 10).fitted_beta()
+        >>> bool(0.8 < beta.lower < beta.upper < 1.2)
+        True
+        """
+        came = self.token_log_probability
+        _refuse(~np.isfinite(came), "does not tell the probability of the token that came")
+        grid = np.unique(np.concatenate([[0.0, 1.0], np.geomspace(0.01, 100.0, 60)]))
+        low, high = -np.inf, np.inf
+        for _ in range(4):
+            below, above = self._excluded(grid)
+            finer = [grid]
+            if below.any():
+                low = float(grid[below].max())
+            if above.any():
+                high = float(grid[above].min())
+            for edge in (low, high):
+                if np.isfinite(edge):
+                    near = np.searchsorted(grid, edge)
+                    around = grid[max(near - 1, 0) : near + 2]
+                    finer.append(np.linspace(around[0], around[-1], 21))
+            grid = np.unique(np.concatenate(finer))
+        return Interval(low, high)
+
+    def _excluded(self, grid: FloatArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which β are certainly below, which certainly above the maximum of the likelihood."""
+        z = self.log_partition_function(grid)
+        drawn = grid * self.token_log_probability.sum()
+        least, most = drawn - z.upper.sum(axis=0), drawn - z.lower.sum(axis=0)
+        slack = len(self) * self.rounding * np.abs(grid[:, None] - grid)
+        beaten = most[:, None] < least - slack  # by the β of the column
+        above = (beaten & (grid < grid[:, None])).any(axis=1)
+        below = (beaten & (grid > grid[:, None])).any(axis=1)
+        return below, above
+
+    @property
+    def _listed_count(self) -> NDArray[np.int64]:
+        return np.isfinite(self.log_probabilities).sum(axis=1)
+
+    @property
+    def _others(self) -> NDArray[np.int64]:
+        return self.vocabulary_size - self._listed_count
+
+    def _at_each(self, beta: ArrayLike, bounds_at: Any) -> Interval:
+        b = as_beta(beta)
+        if b.ndim > 1:
+            raise InvalidInputError(
+                f"beta has shape {b.shape}; one number or one axis is accepted."
+            )
+        if (b < 0).any():
+            raise UnknownTailError(float(b[b < 0].ravel()[0]))
+        if np.isinf(b).any():
+            raise InvalidInputError(
+                "β = ∞ was given; accepted: 0 ≤ β < ∞. At ∞ the likeliest token is drawn."
+            )
+        found = np.array([bounds_at(x) for x in b.ravel().tolist()])  # (B, 2, N)
+        lower, upper = np.moveaxis(found, 0, -1)
+        shape = (len(self), *b.shape)
+        return Interval(lower.reshape(shape), upper.reshape(shape))
+
+    def _log_z(self, beta: float) -> tuple[FloatArray, FloatArray]:
+        if beta in (0.0, 1.0):
+            exact = np.full(len(self), np.log(self.vocabulary_size) if beta == 0 else 0.0)
+            return exact, exact
+        known = _log_sum(beta * self.log_probabilities)
+        least, most = self._log_tail(beta)
+        slack = beta * self.rounding
+        return np.logaddexp(known - slack, least), np.logaddexp(known + slack, most)
+
+    def _entropy(self, beta: float) -> tuple[FloatArray, FloatArray]:
+        """Bounds from two groups, listed and not: h(w) + (1 − w) a + w s, w the weight of the rest.
+
+        How much entropy s the rest can have depends on its weight R = Σ q^β, so that both run along
+        w together. No q is above c: s ≥ ln(R/c^β). And s ≤ ln n, for β > 1 also at most the Rényi
+        entropy of order β, (β ln m − ln R)/(β − 1), because ln Z is convex.
+        """
+        most = np.log(self.vocabulary_size)
+        if beta == 0:
+            return np.full(len(self), most), np.full(len(self), most)
+        known = _log_sum(beta * self.log_probabilities)
+        within = _entropy_of(beta * self.log_probabilities - known[:, None])
+        slack = beta * self.rounding
+        # Rounding moves the entropy of K states by at most twice that times ln K; and the odds.
+        blur = 2 * slack * np.log(self._listed_count)
+        least_odds, most_odds = (edge - known for edge in self._log_tail(beta))
+        low = np.maximum(least_odds - slack, _NOTHING)
+        high = np.maximum(most_odds + slack, _NOTHING)
+        # Log-odds of a single token at the cap.
+        one = beta * np.minimum(self.cap + 2 * self.rounding, 0.0) - known
+        spread = np.log(np.maximum(self._others, 1))
+        with np.errstate(divide="ignore"):
+            log_mass = np.log(self.remaining.upper)
+
+        def least(odds: FloatArray) -> FloatArray:
+            return _of_two_groups(odds, within - blur, np.maximum(odds - one, 0.0))
+
+        def largest(odds: FloatArray) -> FloatArray:
+            in_rest = spread
+            if beta > 1:
+                renyi = (beta * log_mass + slack - known - odds) / (beta - 1)
+                in_rest = np.clip(renyi, 0.0, spread)
+            return _of_two_groups(odds, within + blur, in_rest)
+
+        # `largest` is concave in w. `least` is concave while the rest is below one token at the cap
+        # and convex after that: it is smallest at an end, at the kink, or where 1/(1−w) = a − one.
+        steep = within - blur + one
+        turn = np.log(np.maximum(steep - 1, 1e-300))
+        lower = np.min([least(np.clip(x, low, high)) for x in (low, high, one, turn)], axis=0)
+        upper = largest(_peak(largest, low, high))
+        return np.clip(lower, 0.0, most), np.clip(upper, 0.0, most)
+
+    def _log_tail(self, beta: float) -> tuple[FloatArray, FloatArray]:
+        """ln of the least and the most that Σ q^β over the tokens not listed can be."""
+        left, n = self.remaining, self._others
+        cap = np.exp(np.minimum(self.cap + self.rounding, 0.0))
+        log_cap = np.minimum(self.cap + self.rounding, 0.0)
+
+        def evenly(mass: FloatArray) -> FloatArray:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                log_n = np.log(n)
+                return np.where(mass > 0, log_n + beta * (np.log(mass) - log_n), -np.inf)
+
+        def together(mass: FloatArray) -> FloatArray:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                full = np.where(cap > 0, np.floor(mass / cap), 0.0)
+                rest = np.maximum(mass - full * cap, 0.0)
+                parts = np.logaddexp(np.log(full) + beta * log_cap, beta * np.log(rest))
+            return np.where(mass > 0, parts, -np.inf)
+
+        if beta < 1:
+            return together(left.lower), evenly(left.upper)
+        return evenly(left.lower), together(left.upper)
+
+
+def _refuse(bad: Any, what: str) -> None:
+    if np.any(bad):
+        raise InvalidInputError(f"position {int(np.argmax(bad))} {what}.")
+
+
+def _log_sum(x: FloatArray) -> FloatArray:
+    most = x.max(axis=-1)
+    shift = np.where(np.isfinite(most), most, 0.0)
+    with np.errstate(divide="ignore", over="ignore"):
+        return shift + np.log(np.exp(x - shift[:, None]).sum(axis=-1))
+
+
+def _entropy_of(log_p: FloatArray) -> FloatArray:
+    p = np.exp(log_p)
+    return -(p * np.where(p > 0, log_p, 0.0)).sum(axis=-1)
+
+
+def _of_two_groups(odds: FloatArray, first: FloatArray, second: FloatArray) -> FloatArray:
+    """Entropy of two groups of states with entropies of their own; log-odds of the second."""
+    log_total = np.logaddexp(0.0, odds)
+    w = np.exp(odds - log_total)
+    return log_total - w * odds + (1 - w) * first + w * second
+
+
+def _peak(f: Callable[[FloatArray], FloatArray], low: FloatArray, high: FloatArray) -> FloatArray:
+    """Where functions with a single peak have it, one for each position: golden sections."""
+    ratio = (np.sqrt(5.0) - 1) / 2
+    for _ in range(80):
+        left, right = high - ratio * (high - low), low + ratio * (high - low)
+        rises = f(left) <= f(right)
+        low, high = np.where(rises, left, low), np.where(rises, high, right)
+    return 0.5 * (low + high)

@@ -1,0 +1,220 @@
+"""Record files made to do harm: refused in one sentence, before memory is taken or code is run."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import struct
+import zipfile
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from llm_bridge import record_files
+from llm_bridge.errors import RecordFileError
+from llm_bridge.logits import LogitRecord
+
+LOGITS = np.arange(6, dtype=np.float32).reshape(2, 3)
+IDS = np.array([0, 2])
+
+
+class Evil:
+    def __reduce__(self) -> tuple:
+        return (Path.touch, (Path("executed"),))
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(RecordFileError) as caught:
+        LogitRecord.load(path)
+    said = str(caught.value)
+    assert said.isprintable(), said
+    return said
+
+
+# --- safetensors ----------------------------------------------------------------------------------
+
+
+def write_safetensors(path: Path, header: object, body: bytes, length: int | None = None) -> Path:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text) if length is None else length) + text + body)
+    return path
+
+
+def honest_header() -> dict:
+    return {
+        "logits": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
+        "token_ids": {"dtype": "I64", "shape": [2], "data_offsets": [24, 40]},
+    }
+
+
+BODY = LOGITS.tobytes() + IDS.tobytes()
+
+
+def changed(name: str, **entry: object) -> dict:
+    header = honest_header()
+    header[name] |= entry
+    return header
+
+
+def test_positive_control_the_file_as_it_should_be(tmp_path: Path) -> None:
+    record = LogitRecord.load(write_safetensors(tmp_path / "r.safetensors", honest_header(), BODY))
+    assert np.array_equal(record.logits, LOGITS)
+    assert np.array_equal(record.token_ids, IDS)
+
+
+@pytest.mark.parametrize("mapped_from", [64 << 20, 0])
+@pytest.mark.parametrize(
+    ("header", "length"),
+    [
+        (honest_header(), 2**63),  # a header as long as the universe
+        (honest_header(), 2**40),
+        (honest_header(), 3),
+        (b"[" * 100_000, None),
+        (b"\xff" * 50, None),
+        (b"", None),
+        ([], None),
+        (changed("logits", shape=[2**40, 2**40]), None),
+        (changed("logits", shape=[2, 4]), None),
+        (changed("logits", shape=[-2, -3]), None),
+        (changed("logits", shape=[6]), None),
+        (changed("logits", shape="ab"), None),
+        (changed("logits", data_offsets=[0, 2**50]), None),
+        (changed("logits", data_offsets=[24, 0]), None),
+        (changed("logits", data_offsets=[-8, 16]), None),
+        (changed("logits", data_offsets=[16, 40]), None),  # over the other one
+        (changed("logits", dtype="PICKLE"), None),
+        (changed("token_ids", dtype="F64"), None),
+        (changed("token_ids", shape=[1, 2]), None),
+        ({"logits": honest_header()["logits"]}, None),
+    ],
+)
+def test_headers_that_lie(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    header: object,
+    length: int | None,
+    mapped_from: int,
+) -> None:
+    monkeypatch.setattr(record_files, "_MAPPED_FROM", mapped_from)  # 0: every file is mapped
+    refused(write_safetensors(tmp_path / "r.safetensors", header, BODY, length))
+
+
+@pytest.mark.parametrize("mapped_from", [64 << 20, 0])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_broken_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: float, mapped_from: int
+) -> None:
+    monkeypatch.setattr(record_files, "_MAPPED_FROM", mapped_from)
+    logits = LOGITS.copy()
+    logits[1, 2] = bad
+    body = logits.tobytes() + IDS.tobytes()
+    path = write_safetensors(tmp_path / "r.safetensors", honest_header(), body)
+    assert "position 1, token 2" in refused(path)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 8, 20, 100, -1])
+def test_files_cut_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: int) -> None:
+    monkeypatch.setattr(record_files, "_MAPPED_FROM", 0)
+    path = write_safetensors(tmp_path / "r.safetensors", honest_header(), BODY)
+    path.write_bytes(path.read_bytes()[:keep])
+    refused(path)
+
+
+def test_metadata_is_data(tmp_path: Path) -> None:
+    for metadata in ("[" * 100_000, '{"vocabulary": ["a"]}', '{"gauge": ["logits"]}', "NaN"):
+        header = honest_header() | {"__metadata__": {"metadata": metadata}}
+        refused(write_safetensors(tmp_path / "r.safetensors", header, BODY))
+    nested = {"vocabulary": [{"a": 1}, None, "<script>\x1b[31m"], "provenance": {"x": ["y"]}}
+    header = honest_header() | {"__metadata__": {"metadata": json.dumps(nested)}}
+    record = LogitRecord.load(write_safetensors(tmp_path / "r.safetensors", header, BODY))
+    assert record.vocabulary is not None
+    assert all(isinstance(word, str) for word in record.vocabulary)
+    assert repr(record).isprintable()
+
+
+# --- npz ------------------------------------------------------------------------------------------
+
+
+def npy(array: np.ndarray, *, shape: tuple[int, ...] | None = None) -> bytes:
+    """An array as a member of an archive, its header perhaps promising another shape."""
+    buffer = BytesIO()
+    header = np.lib.format.header_data_from_array_1_0(array)
+    np.lib.format.write_array_header_1_0(
+        buffer, header | ({} if shape is None else {"shape": shape})
+    )
+    return buffer.getvalue() + array.tobytes()
+
+
+def write_npz(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def honest_members() -> dict[str, bytes]:
+    return {"logits.npy": npy(LOGITS), "token_ids.npy": npy(IDS)}
+
+
+def test_positive_control_the_archive_as_it_should_be(tmp_path: Path) -> None:
+    record = LogitRecord.load(write_npz(tmp_path / "r.npz", honest_members()))
+    assert np.array_equal(record.logits, LOGITS)
+
+
+ZEROS = bytes(128 << 20)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        lambda: {"logits.npy": npy(LOGITS, shape=(10**9, 10**9))},
+        lambda: {"logits.npy": npy(LOGITS, shape=(2, -3))},
+        lambda: {"token_ids.npy": npy(IDS, shape=(10**12,))},
+        lambda: {"logits.npy": pickle.dumps(Evil())},
+        lambda: {"logits.npy": b"\x93NUMPY\x09\x09" + bytes(100)},
+        lambda: {"logits.npy": b"\x93NUMPY\x01\x00\xff\xff{" + b"(" * 65_534},
+        lambda: {"logits.npy": npy(LOGITS.astype(complex))},
+        lambda: {"logits.npy": npy(LOGITS.astype("U5"))},
+        lambda: {"token_ids.npy": npy(IDS.astype(np.float64))},
+        lambda: {"token_ids.npy": npy(np.array([2**64 - 1, 0], dtype=np.uint64))},
+        lambda: {"valid.npy": npy(np.zeros(3, dtype=bool))},
+        lambda: {"valid.npy": npy(np.ones(2**20, dtype=bool))},
+        lambda: {"metadata.npy": npy(np.array("[" * 50_000))},
+        lambda: {"token_ids.npy": npy(np.zeros(1, np.int8), shape=(1 + len(ZEROS),)) + ZEROS},
+        lambda: {"valid.npy": npy(np.zeros(1, np.int8), shape=(1 + len(ZEROS),)) + ZEROS},
+    ],
+)
+def test_archives_that_lie(tmp_path: Path, members: Callable[[], dict[str, bytes]]) -> None:
+    refused(write_npz(tmp_path / "r.npz", honest_members() | members()))
+
+
+def test_a_member_that_hides_behind_a_checked_one(tmp_path: Path) -> None:
+    """numpy reads "logits" rather than "logits.npy" where an archive has both."""
+    hidden = {"logits": npy(LOGITS + 7, shape=(2, 3)), "token_ids": npy(IDS, shape=(10**12,))}
+    record = LogitRecord.load(write_npz(tmp_path / "r.npz", hidden | honest_members()))
+    assert np.array_equal(record.logits, LOGITS)
+    assert "no array logits" in refused(write_npz(tmp_path / "bare.npz", hidden))
+
+
+def test_pickles_do_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    evil = np.array([Evil()], dtype=object)
+    for name in ("logits", "token_ids", "valid", "metadata"):
+        arrays = {"logits": LOGITS, "token_ids": IDS} | {name: evil}
+        np.savez(tmp_path / "r.npz", **arrays)
+        assert "pickle" in refused(tmp_path / "r.npz")
+    (tmp_path / "r.npz").write_bytes(pickle.dumps(Evil()))
+    refused(tmp_path / "r.npz")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    import os
+
+    (tmp_path / "folder.npz").mkdir()
+    refused(tmp_path / "folder.npz")
+    os.mkfifo(tmp_path / "pipe.npz")  # reading it would wait for ever
+    refused(tmp_path / "pipe.npz")
