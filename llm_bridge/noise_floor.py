@@ -114,8 +114,8 @@ def noise_floor(
 ) -> NoiseFloor:
     r"""Compare two readings of the same text, token by token at both ends of the spectrum.
 
-    With :math:`\Delta z = (z' - z) - \langle z' - z\rangle`, averaged over the tokens of a position,
-    the token at an end can only change if the gap there is at most :math:`2\max|\Delta z|`.
+    With :math:`\Delta z = (z' - z) - \langle z' - z\rangle`, averaged over a position's tokens, the
+    token at an end can only change if the gap there is at most :math:`2\max|\Delta z|`.
 
     Parameters
     ----------

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from llm_bridge.errors import UnknownTailError
+from llm_bridge.tail_bounds import TailBounds, log_sum
 from thermo.arguments import as_real, finite_number, whole_number
 from thermo.errors import InvalidInputError
 from thermo.temperature import as_beta
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["Interval", "TopLogprobs"]
 
 FloatArray = NDArray[np.float64]
-
-_ARITHMETIC = 1e-12  # what float64 can lose in a sum of probabilities
-_NOTHING = -40.0  # log-odds at which a group adds less than that to an entropy
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +127,7 @@ class TopLogprobs:
         _refuse(~(listed[:, 0] > -np.inf), "lists no token")
         _refuse((listed[:, 0] > rounding) | (came > rounding), "has a log-probability above 0")
         _refuse(np.isnan(cap) | (cap > rounding), "has a cap that is no log-probability")
-        _refuse(_log_sum(listed) > rounding + 1e-12, "has probabilities that sum to more than 1")
+        _refuse(log_sum(listed) > rounding + 1e-12, "has probabilities that sum to more than 1")
         if self.tokens is not None and len(self.tokens) != len(listed):
             raise InvalidInputError(f"{len(self.tokens)} tokens for {len(listed)} positions.")
         set_once = object.__setattr__
@@ -144,7 +142,7 @@ class TopLogprobs:
         set_once(self, "tokens", None if self.tokens is None else tuple(map(str, self.tokens)))
         set_once(self, "rounding", rounding)
         _refuse(
-            self._others < 0,
+            self._bounds.others < 0,
             f"lists more tokens than there are, vocabulary_size = {size}",
         )
         left = self.remaining
@@ -172,7 +170,7 @@ class TopLogprobs:
         """
         whole_number(k, "k", 1)
         z = np.where(record.valid, record.logits, -np.inf).astype(np.float64)
-        log_p = z - _log_sum(z)[:, None]
+        log_p = z - log_sum(z)[:, None]
         k = min(k, int(record.valid.sum()))
         top = -np.sort(-log_p, axis=1)[:, :k]
         came = log_p[np.arange(len(record)), record.token_ids]
@@ -191,7 +189,7 @@ class TopLogprobs:
         return len(self.cap)
 
     def __repr__(self) -> str:
-        n, most = len(self), int(self._listed_count.max())
+        n, most = len(self), int(self._bounds.counts.max())
         left = float(np.mean(0.5 * (self.remaining.lower + self.remaining.upper)))
         return (
             f"TopLogprobs({n} position{'s' if n != 1 else ''}, {most} of {self.vocabulary_size} "
@@ -201,11 +199,7 @@ class TopLogprobs:
     @property
     def remaining(self) -> Interval:
         """Probability of all tokens that are not listed, m; arrays (N,)."""
-        total = np.exp(_log_sum(self.log_probabilities))
-        lower = np.maximum(1.0 - total * np.exp(self.rounding) - _ARITHMETIC, 0.0)
-        upper = np.maximum(1.0 - total * np.exp(-self.rounding) + _ARITHMETIC, 0.0)
-        room = self._others * np.exp(np.minimum(self.cap + self.rounding, 0.0))
-        return Interval(lower, np.minimum(upper, room))
+        return Interval(*self._bounds.remaining)
 
     def log_partition_function(self, beta: ArrayLike) -> Interval:
         r"""Bounds of ln Z(β), :math:`Z = \sum_i p_i^\beta`; in this gauge Z(1) = 1.
@@ -227,11 +221,11 @@ class TopLogprobs:
         InvalidInputError
             NaN, or β = ∞: there the likeliest token is drawn, and nothing is left to bound.
         """
-        return self._at_each(beta, self._log_z)
+        return self._at_each(beta, self._bounds.log_partition_function)
 
     def entropy(self, beta: ArrayLike) -> Interval:
         """Bounds of the entropy S(β) in nats; arguments, shapes and errors as for ln Z."""
-        return self._at_each(beta, self._entropy)
+        return self._at_each(beta, self._bounds.entropy)
 
     def cross_entropy(self, beta: ArrayLike = 1.0) -> Interval:
         """Bounds of −ln p of the tokens that came, at β; as for ln Z.
@@ -318,13 +312,9 @@ class TopLogprobs:
         below = (beaten & (grid > grid[:, None])).any(axis=1)
         return below, above
 
-    @property
-    def _listed_count(self) -> NDArray[np.int64]:
-        return np.isfinite(self.log_probabilities).sum(axis=1)
-
-    @property
-    def _others(self) -> NDArray[np.int64]:
-        return self.vocabulary_size - self._listed_count
+    @cached_property
+    def _bounds(self) -> TailBounds:
+        return TailBounds(self.log_probabilities, self.cap, self.vocabulary_size, self.rounding)
 
     def _at_each(self, beta: ArrayLike, bounds_at: Any) -> Interval:
         b = as_beta(beta)
@@ -343,109 +333,7 @@ class TopLogprobs:
         shape = (len(self), *b.shape)
         return Interval(lower.reshape(shape), upper.reshape(shape))
 
-    def _log_z(self, beta: float) -> tuple[FloatArray, FloatArray]:
-        if beta in (0.0, 1.0):
-            exact = np.full(len(self), np.log(self.vocabulary_size) if beta == 0 else 0.0)
-            return exact, exact
-        known = _log_sum(beta * self.log_probabilities)
-        least, most = self._log_tail(beta)
-        slack = beta * self.rounding
-        return np.logaddexp(known - slack, least), np.logaddexp(known + slack, most)
-
-    def _entropy(self, beta: float) -> tuple[FloatArray, FloatArray]:
-        """Bounds from two groups, listed and not: h(w) + (1 − w) a + w s, w the weight of the rest.
-
-        How much entropy s the rest can have depends on its weight R = Σ q^β, so that both run along
-        w together. No q is above c: s ≥ ln(R/c^β). And s ≤ ln n, for β > 1 also at most the Rényi
-        entropy of order β, (β ln m − ln R)/(β − 1), because ln Z is convex.
-        """
-        most = np.log(self.vocabulary_size)
-        if beta == 0:
-            return np.full(len(self), most), np.full(len(self), most)
-        known = _log_sum(beta * self.log_probabilities)
-        within = _entropy_of(beta * self.log_probabilities - known[:, None])
-        slack = beta * self.rounding
-        # Rounding moves the entropy of K states by at most twice that times ln K; and the odds.
-        blur = 2 * slack * np.log(self._listed_count)
-        least_odds, most_odds = (edge - known for edge in self._log_tail(beta))
-        low = np.maximum(least_odds - slack, _NOTHING)
-        high = np.maximum(most_odds + slack, _NOTHING)
-        # Log-odds of a single token at the cap.
-        one = beta * np.minimum(self.cap + 2 * self.rounding, 0.0) - known
-        spread = np.log(np.maximum(self._others, 1))
-        with np.errstate(divide="ignore"):
-            log_mass = np.log(self.remaining.upper)
-
-        def least(odds: FloatArray) -> FloatArray:
-            return _of_two_groups(odds, within - blur, np.maximum(odds - one, 0.0))
-
-        def largest(odds: FloatArray) -> FloatArray:
-            in_rest = spread
-            if beta > 1:
-                renyi = (beta * log_mass + slack - known - odds) / (beta - 1)
-                in_rest = np.clip(renyi, 0.0, spread)
-            return _of_two_groups(odds, within + blur, in_rest)
-
-        # `largest` is concave in w. `least` is concave while the rest is below one token at the cap
-        # and convex after that: it is smallest at an end, at the kink, or where 1/(1−w) = a − one.
-        steep = within - blur + one
-        turn = np.log(np.maximum(steep - 1, 1e-300))
-        lower = np.min([least(np.clip(x, low, high)) for x in (low, high, one, turn)], axis=0)
-        upper = largest(_peak(largest, low, high))
-        return np.clip(lower, 0.0, most), np.clip(upper, 0.0, most)
-
-    def _log_tail(self, beta: float) -> tuple[FloatArray, FloatArray]:
-        """ln of the least and the most that Σ q^β over the tokens not listed can be."""
-        left, n = self.remaining, self._others
-        cap = np.exp(np.minimum(self.cap + self.rounding, 0.0))
-        log_cap = np.minimum(self.cap + self.rounding, 0.0)
-
-        def evenly(mass: FloatArray) -> FloatArray:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                log_n = np.log(n)
-                return np.where(mass > 0, log_n + beta * (np.log(mass) - log_n), -np.inf)
-
-        def together(mass: FloatArray) -> FloatArray:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                full = np.where(cap > 0, np.floor(mass / cap), 0.0)
-                rest = np.maximum(mass - full * cap, 0.0)
-                parts = np.logaddexp(np.log(full) + beta * log_cap, beta * np.log(rest))
-            return np.where(mass > 0, parts, -np.inf)
-
-        if beta < 1:
-            return together(left.lower), evenly(left.upper)
-        return evenly(left.lower), together(left.upper)
-
 
 def _refuse(bad: Any, what: str) -> None:
     if np.any(bad):
         raise InvalidInputError(f"position {int(np.argmax(bad))} {what}.")
-
-
-def _log_sum(x: FloatArray) -> FloatArray:
-    most = x.max(axis=-1)
-    shift = np.where(np.isfinite(most), most, 0.0)
-    with np.errstate(divide="ignore", over="ignore"):
-        return shift + np.log(np.exp(x - shift[:, None]).sum(axis=-1))
-
-
-def _entropy_of(log_p: FloatArray) -> FloatArray:
-    p = np.exp(log_p)
-    return -(p * np.where(p > 0, log_p, 0.0)).sum(axis=-1)
-
-
-def _of_two_groups(odds: FloatArray, first: FloatArray, second: FloatArray) -> FloatArray:
-    """Entropy of two groups of states with entropies of their own; log-odds of the second."""
-    log_total = np.logaddexp(0.0, odds)
-    w = np.exp(odds - log_total)
-    return log_total - w * odds + (1 - w) * first + w * second
-
-
-def _peak(f: Callable[[FloatArray], FloatArray], low: FloatArray, high: FloatArray) -> FloatArray:
-    """Where functions with a single peak have it, one for each position: golden sections."""
-    ratio = (np.sqrt(5.0) - 1) / 2
-    for _ in range(80):
-        left, right = high - ratio * (high - low), low + ratio * (high - low)
-        rises = f(left) <= f(right)
-        low, high = np.where(rises, left, low), np.where(rises, high, right)
-    return 0.5 * (low + high)

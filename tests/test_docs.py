@@ -95,6 +95,7 @@ INTERNAL = {
     "llm_bridge.demo_model",
     "llm_bridge.level_histogram",
     "llm_bridge.record_files",
+    "llm_bridge.tail_bounds",
     "llm_bridge.text.files",
 }
 

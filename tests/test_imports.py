@@ -50,6 +50,7 @@ ORDER = (
         "llm_bridge.logit_arrays",
         "llm_bridge.logits",
         "llm_bridge.record_files",
+        "llm_bridge.tail_bounds",
         "llm_bridge.top_logprobs",
         "llm_bridge.logprob_dumps",
     ),

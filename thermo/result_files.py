@@ -2,7 +2,9 @@
 
 Attributes: ``format``, ``kind`` (the class of what it holds; older files have none, and hold a
 `Run`), ``format_version`` of that kind, ``title``, and as JSON ``settings`` and ``versions``.
-Variables carry HDF5's checksums; the attribute ``sha256`` is that of the other attributes.
+Variables carry HDF5's checksums, and the attribute ``sha256_of_variables`` is that of them all (older
+files have none): HDF5's own structure, which says where the parts of a variable are, has no
+checksums. The attribute ``sha256`` is that of the other attributes.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ import json
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from thermo.atomic_write import replacement
 from thermo.errors import InvalidInputError, RunFileError
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["check_version", "first_line", "read_result", "write_result"]
 
 _FORMAT = "spinlogit run"
+_OF_VARIABLES = "sha256_of_variables"
 
 
 def write_result(
@@ -79,6 +84,7 @@ def write_result(
         "title": title,
         "settings": json.dumps(dict(settings)),
         "versions": json.dumps(versions()),
+        _OF_VARIABLES: _digest_of_variables(data),
         **attributes,
     }
     whole = data.assign_attrs()
@@ -128,6 +134,11 @@ def read_result(path: str | os.PathLike[str]) -> xarray.Dataset:
             f"{source} is damaged (the checksum of its attributes does not fit); accepted: a file "
             "as Run.save wrote it"
         )
+    if data.attrs.pop(_OF_VARIABLES, None) not in (None, _digest_of_variables(data)):
+        raise RunFileError(
+            f"{source} cannot be read: it is damaged (the checksum of its variables does not fit); "
+            "accepted: a file as Run.save wrote it"
+        )
     return data
 
 
@@ -145,6 +156,16 @@ def check_version(data: xarray.Dataset, path: str | os.PathLike[str], newest: in
 def first_line(error: BaseException) -> str:
     """Return the first line of what an error says."""
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _digest_of_variables(data: xarray.Dataset) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(map(str, data.variables)):
+        variable = data.variables[name]
+        values = variable.to_numpy()
+        digest.update(f"{name} {variable.dims} {values.dtype} {values.shape} ".encode())
+        digest.update(np.ascontiguousarray(values))
+    return digest.hexdigest()
 
 
 def _digest(attributes: Mapping[str, Any]) -> str:

@@ -10,8 +10,7 @@ from thermo.plots import lecture_style
 
 HOT, COLD, NEUTRAL = "#c4281b", "#2171b5", "#222222"
 
-measured = Path(__file__).resolve().parent.parent / "measured"
-record = json.loads((measured / "negative_training.json").read_text(encoding="utf-8"))
+record = json.loads(Path("../measured/negative_training.json").read_text(encoding="utf-8"))
 texts, students = record["texts"][::-1], record["students"][::-1]
 
 

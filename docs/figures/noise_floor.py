@@ -52,8 +52,7 @@ def plot_end(ax: Axes, curves: dict[str, Any], end: str) -> Axes:
     return ax
 
 
-measured = Path(__file__).resolve().parent.parent / "measured"
-record = json.loads((measured / "noise_floor.json").read_text(encoding="utf-8"))
+record = json.loads(Path("../measured/noise_floor.json").read_text(encoding="utf-8"))
 
 with lecture_style(0.9):
     figure, axes = plt.subplots(1, 2, figsize=(15, 7.2), sharey=True)

@@ -299,7 +299,11 @@ def test_llama_cpp_keeps_errors_for_the_check() -> None:
         settings["logits_processor"][0](ids, np.array([0.0, np.nan], dtype=np.single))
     with pytest.raises(InvalidInputError, match="nan"):
         settings["stopping_criteria"](ids, ids)
+    settings["logits_processor"][0](ids, np.array([0.0, 1.0], dtype=np.single))
     assert settings["stopping_criteria"](ids, ids) is False
+    settings = processor.settings()
+    with pytest.raises(InvalidInputError, match="logit_bias"):  # a token it was not asked about
+        settings["stopping_criteria"](ids, ids)
 
 
 def test_mlx(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,8 +18,11 @@ import pytest
 from long_runs import RUNS, SEED, SMALL_STEPS, numbers, same
 
 from thermo.errors import CheckpointError, CheckpointWarning, InvalidInputError, WorkerWarning
+from thermo.lattice import chain
+from thermo.models import Ising
 from thermo.run import checkpoint, workers
 from thermo.run.chains import Progress
+from thermo.run.energy_walks import LearningWalks
 from thermo.sampling.demon import DemonChains
 from thermo.sampling.energy_walk import EnergyWalk
 from thermo.sampling.population import Population
@@ -234,6 +237,13 @@ def test_a_state_that_forgets_something_fails_the_same_test(
 
     monkeypatch.setattr(sampler, "restore", forgetful)
     assert not same(numbers(name, executor=AtOnce()), expected(name))
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_the_states_of_chunks_are_not_piled_up() -> None:
+    """They are as large as a walker's tables or a population's spins, one about every second."""
+    work = LearningWalks(Ising(chain(4)), walkers=2, sweeps=50, seed=SEED, bin_width=None)
+    assert [piece.state for piece in workers.finished_pieces(work)] == [{}, {}]
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -11,6 +11,7 @@ from llm_bridge.decoding.adapters.followed_text import FollowedText, as_decoder
 from llm_bridge.decoding.decoder import Decoder
 from llm_bridge.decoding.schedules import Schedule
 from thermo.arguments import checked_seed
+from thermo.errors import InvalidInputError
 
 __all__ = ["SignedTemperature"]
 
@@ -29,14 +30,13 @@ class SignedTemperature:
     Raises
     ------
     InvalidInputError
-        While generating: NaN among the logits; a schedule or filter beside a draft model.
+        While generating: NaN among the logits; a schedule or filter beside a draft model; a
+        ``logit_bias``, beside which llama-cpp-python 0.3.36 drops all processors without a word.
 
     Notes
     -----
-    Use it as ``llama(prompt, **processor.settings())``. Never give a ``logit_bias`` as well:
-    llama-cpp-python then forgets all other processors (seen in 0.3.36), and with them β.
-    Its penalties act after this processor, on log-probabilities, and are switched off by the
-    settings; a grammar may be given.
+    Use it as ``llama(prompt, **processor.settings())``. Penalties of llama.cpp act after this
+    processor, on log-probabilities, and are switched off by the settings; a grammar may be given.
 
     llama.cpp calls back from C, where Python errors get lost. They are kept, and `check`, which is
     among the settings as a stopping criterion, raises them.
@@ -52,6 +52,7 @@ class SignedTemperature:
     def __init__(self, decoder: Decoder | Schedule | float, *, seed: int = 0) -> None:
         self._text = FollowedText(as_decoder(decoder), checked_seed(seed))
         self._error: BaseException | None = None
+        self._was_asked = False
 
     def settings(self) -> dict[str, Any]:
         """The arguments of a call of ``Llama`` that go with it.
@@ -61,6 +62,7 @@ class SignedTemperature:
         dict
             This processor, its `check`, temperature 1, and llama.cpp's own filters switched off.
         """
+        self._was_asked = False
         return {
             "logits_processor": [self],
             "stopping_criteria": self.check,
@@ -78,6 +80,7 @@ class SignedTemperature:
         self, input_ids: NDArray[np.intc], scores: NDArray[np.single]
     ) -> NDArray[np.single]:
         """Log-probabilities (V,) of the token after these ids, −inf for those that cannot come."""
+        self._was_asked = True
         try:
             logits = np.array(scores, dtype=np.float32)  # a copy: it comes as a view of C memory
             decoded = self._text.decoded(input_ids.tolist, logits)
@@ -91,4 +94,10 @@ class SignedTemperature:
         if self._error is not None:
             error, self._error = self._error, None
             raise error
+        if not self._was_asked:
+            raise InvalidInputError(
+                "llama-cpp-python drew a token without asking for β, as it does "
+                "when a logit_bias is given. Ban tokens by a Decoder with a mask, "
+                "Decoder(β, valid=...), and give no logit_bias."
+            )
         return False
