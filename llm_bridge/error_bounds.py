@@ -38,7 +38,7 @@ _LEFT_OUT = 40.0  # levels with less than e⁻⁴⁰ of all weight, together, ma
 
 @dataclass(frozen=True, eq=False)
 class ErrorBound:
-    """The largest possible |error| of each field of `Thermodynamics`, arrays of its shape."""
+    """The largest possible error, in size, of each field of `Thermodynamics`; its shapes."""
 
     log_partition_function: FloatArray
     internal_energy: FloatArray
@@ -86,7 +86,7 @@ def largest_exponent(tolerance: float) -> float:
 
 
 def reach(beta: FloatArray, levels: int) -> FloatArray:
-    """How far from the favoured end levels count: all others together have e⁻⁴⁰ of its weight.
+    r"""How far from the favoured end levels count: all others together have e⁻⁴⁰ of its weight.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def reach(beta: FloatArray, levels: int) -> FloatArray:
     Returns
     -------
     ndarray, shape (...)
-        (40 + ln V)/|β|, in nats.
+        :math:`(40 + \ln V)/|\beta|`, in nats.
 
     Examples
     --------

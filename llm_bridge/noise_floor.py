@@ -92,8 +92,8 @@ class NoiseFloor:
     rms, largest : float
         Of Δz, the difference of the logits with each position's mean taken off, in nats.
     position_largest : ndarray, shape (N,)
-        The largest |Δz| at each position. A token can be overtaken by another only over a gap of at
-        most twice that.
+        The largest :math:`|\Delta z|` at each position. A token can be overtaken by another only
+        over a gap of at most twice that.
     top, bottom : EndChanges
         The argmax and the argmin.
     """

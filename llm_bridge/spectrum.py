@@ -126,9 +126,9 @@ def thermodynamics(
 
     Direct summation takes N·V·B exponentials; it is the reference, and keeps the *relative*
     accuracy of an entropy that is nearly zero. Binned sums have absolute bounds. Where β is too
-    steep for 4096 bins (|β| above 20 or so), and at β = ±∞, the levels next to the end are summed
-    directly: nothing is lost there. Working memory is bounded whatever N: logits may be a
-    memory-mapped file.
+    steep for 4096 bins (:math:`|\beta|` above 20 or so), and at β = ±∞, the levels next to the end
+    are summed directly: nothing is lost there. Working memory is bounded whatever N: logits may be
+    a memory-mapped file.
 
     U, ln Z and F contain the arbitrary constant of each position's logits. Compare positions or
     models after `centred`, or by S, C and differences of U.

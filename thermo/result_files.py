@@ -2,9 +2,9 @@
 
 Attributes: ``format``, ``kind`` (the class of what it holds; older files have none, and hold a
 `Run`), ``format_version`` of that kind, ``title``, and as JSON ``settings`` and ``versions``.
-Variables carry HDF5's checksums, and the attribute ``sha256_of_variables`` is that of them all (older
-files have none): HDF5's own structure, which says where the parts of a variable are, has no
-checksums. The attribute ``sha256`` is that of the other attributes.
+Variables carry HDF5's checksums, and the attribute ``sha256_of_variables`` is that of them all
+(older files have none): what HDF5 writes of where the parts of a variable are has no checksum. The
+attribute ``sha256`` is that of the other attributes.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def first_line(error: BaseException) -> str:
 
 
 def _digest_of_variables(data: xarray.Dataset) -> str:
-    digest = hashlib.sha256()
+    digest: Any = hashlib.sha256()
     for name in sorted(map(str, data.variables)):
         variable = data.variables[name]
         values = variable.to_numpy()

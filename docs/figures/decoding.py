@@ -8,8 +8,7 @@ import matplotlib.pyplot as plt
 from llm_bridge.decoding.picture import plot_decoding
 from thermo.plots import lecture_style
 
-measured = Path(__file__).resolve().parent.parent / "measured"
-record = json.loads((measured / "decoding.json").read_text(encoding="utf-8"))
+record = json.loads(Path("../measured/decoding.json").read_text(encoding="utf-8"))
 
 with lecture_style(0.8):
     figure, axes = plt.subplots(2, 2, figsize=(18, 9.6))

@@ -59,7 +59,7 @@ def temperature_sweep(
     peak, effective vocabulary exp(S) at every β. *Writing*, it goes on from prompts out of that
     text with tokens drawn at β, each of which becomes context for the next:
 
-    .. math:: \mathrm{perplexity} = \exp\Big(-\frac1{nN} \sum_{k,i} \ln p_1(x_{ki})\Big)
+    .. math:: \mathrm{perplexity} = \exp\left(-\frac1{nN} \sum_{k,i} \ln p_1(x_{ki})\right)
 
     under the clean model p₁ (β = 1), the share of repeated pairs of tokens, the share of the
     longest loop, and where the text is code the fraction that parses as Python.

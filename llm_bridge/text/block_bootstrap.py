@@ -20,7 +20,7 @@ def block_length(series: ArrayLike) -> int:
     r"""The length of blocks for which the bootstrap error of a mean is closest to the truth.
 
     .. math::
-        \ell = \Big(\frac{3 G^2}{2 g^2}\Big)^{1/3} N^{1/3}, \qquad
+        \ell = \left(\frac{3 G^2}{2 g^2}\right)^{1/3} N^{1/3}, \qquad
         G = \sum_k \lambda_k |k| R_k, \qquad g = \sum_k \lambda_k R_k
 
     with R the autocovariance and λ a window that is 1 as far as twice neighbours are correlated and

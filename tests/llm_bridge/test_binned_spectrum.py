@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import textwrap
@@ -360,12 +361,7 @@ def test_mapped_and_loaded_records_are_the_same(
 # --- the published numbers ------------------------------------------------------------------------
 
 
-def test_the_benchmark_runs_and_its_picture_is_drawn(tmp_path: Path) -> None:
-    import json
-    import runpy
-
-    import matplotlib.pyplot as plt
-
+def test_the_benchmark_runs(tmp_path: Path) -> None:
     script = Path(__file__).parents[2] / "benchmarks" / "logit_thermodynamics.py"
     record = tmp_path / "record.json"
     tiny = ["--rows", "2", "--vocabulary", "3000", "--betas", "6", "--repeats", "1"]
@@ -375,10 +371,3 @@ def test_the_benchmark_runs_and_its_picture_is_drawn(tmp_path: Path) -> None:
     measured = json.loads(record.read_text(encoding="utf-8"))
     one_pass = dict(zip(measured["columns"], measured["rows"][1], strict=True))
     assert one_pass["largest |Δ ln Z|"] <= one_pass["guaranteed"] <= 1e-6
-    sys.path.insert(0, str(script.parent))
-    try:
-        figure = runpy.run_path(str(script))["picture"](measured)
-    finally:
-        sys.path.remove(str(script.parent))
-    assert len(figure.axes) == 2
-    plt.close(figure)

@@ -121,6 +121,20 @@ def test_changed_attributes_are_noticed(tmp_path: Path) -> None:
         load_run(path)
 
 
+def test_changed_variables_are_noticed_where_hdf5_notices_nothing(tmp_path: Path) -> None:
+    """One flipped bit in HDF5's index of chunks is enough to read others than were written."""
+    made, changed = tmp_path / "made.nc", tmp_path / "changed.nc"
+    data = xarray.Dataset({"x": ("y", [1.0, 2.0])})
+    write_result(data, made, kind="SampledDensity", version=1, title="", settings={})
+    whole = xarray.load_dataset(made, engine="h5netcdf")
+    whole.to_netcdf(changed, engine="h5netcdf")
+    assert read_result(changed).identical(read_result(made))
+    whole["x"][1] = 3.0
+    whole.to_netcdf(changed, engine="h5netcdf")
+    with pytest.raises(RunFileError, match="checksum of its variables"):
+        read_result(changed)
+
+
 def test_the_files_of_old_versions_are_never_made_anew(capsys: pytest.CaptureFixture[str]) -> None:
     kept = {path: path.read_bytes() for path in FIXTURES.iterdir() if path.is_file()}
     MAKE["main"]()

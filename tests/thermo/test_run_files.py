@@ -257,10 +257,13 @@ def test_a_file_of_a_later_version_says_so(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_file_with_missing_parts_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "run.nc"
-    small_run().save(path)
-    data = xarray.load_dataset(path, engine="h5netcdf").drop_vars("final_spins")
-    path.unlink()
-    data.to_netcdf(path, engine="h5netcdf")
-    with pytest.raises(RunFileError, match="final_spins"):
-        load_run(path)
+    small_run().save(tmp_path / "run.nc")
+    path = tmp_path / "part.nc"
+    for whole, message in (
+        (tmp_path / "run.nc", "checksum of its variables"),
+        (FIXTURES / "run_format_1.nc", "is incomplete .*final_spins"),  # it has no such checksum
+    ):
+        data = xarray.load_dataset(whole, engine="h5netcdf").drop_vars("final_spins")
+        data.to_netcdf(path, engine="h5netcdf")
+        with pytest.raises(RunFileError, match=message):
+            load_run(path)
