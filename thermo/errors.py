@@ -87,4 +87,4 @@ class CheckpointWarning(SpinlogitWarning):
 
 
 class WorkerWarning(SpinlogitWarning):
-    """The workers of an executor died; their work was done elsewhere, with the same results."""
+    """Workers died or could not start; others did their work, with the same results."""

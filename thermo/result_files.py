@@ -2,8 +2,8 @@
 
 Attributes: ``format``, ``kind`` (the class of what it holds; older files have none, and hold a
 `Run`), ``format_version`` of that kind, ``title``, and as JSON ``settings`` and ``versions``.
-Variables carry HDF5's checksums, and the attribute ``sha256_of_variables`` is that of them all
-(older files have none): what HDF5 writes of where the parts of a variable are has no checksum. The
+Arrays carry HDF5's checksums, and the attribute ``sha256_of_variables`` is that of all variables
+(older files have none): what HDF5 writes of where the parts of an array are has no checksum. The
 attribute ``sha256`` is that of the other attributes.
 """
 
@@ -95,7 +95,7 @@ def write_result(
             temporary,
             engine="h5netcdf",
             encoding={
-                name: ({**checked, "_FillValue": None} if values.size else {"_FillValue": None})
+                name: {"_FillValue": None, **(checked if values.ndim and values.size else {})}
                 for name, values in whole.variables.items()
             },
         )

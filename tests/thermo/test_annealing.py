@@ -8,6 +8,7 @@ false alarm once in 10⁵. Negative controls must exceed the same limit.
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from thermo.lattice import chain, square, triangular
 from thermo.models import XY, Ising
 from thermo.run.annealing import population_annealing
 from thermo.run.annealing_run import AnnealingRun
+from thermo.run.checkpoint import Checkpoint
+from thermo.run.chunk import Chunk
 from thermo.sampling import population
 from thermo.sampling.population import systematic_parents
 
@@ -167,6 +170,26 @@ def test_same_seed_same_bits_for_any_threads() -> None:
         np.testing.assert_array_equal(values, two.series[name])
     np.testing.assert_array_equal(one.log_z, two.log_z)
     assert not np.array_equal(one.log_z, annealed(ring, population=700, replicas=3, seed=1).log_z)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_any_number_of_sweeps_can_be_stopped(
+    threads: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As by Ctrl-C in the middle of the first β, of which the checkpoint keeps what was done."""
+    seen: list[int] = []
+
+    def stop(checkpoint: Checkpoint, index: int, chunk: Chunk) -> None:
+        seen.append(chunk.end)
+        add(checkpoint, index, chunk)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    add = Checkpoint.add
+    monkeypatch.setattr(Checkpoint, "add", stop)
+    with pytest.raises(KeyboardInterrupt):
+        annealed(Ising(square(4)), sweeps=10**18, threads=threads, checkpoint=tmp_path)
+    assert list(tmp_path.glob("*.chunk"))
 
 
 def test_a_cluster_update_that_refuses_a_frustrated_sign_does_so_at_once() -> None:

@@ -103,6 +103,15 @@ def test_dos_prints_and_writes_the_exact_levels(tmp_path: Path) -> None:
     assert table[0, 0] == -32
 
 
+def test_dos_of_too_few_levels_for_a_derivative_is_shown_without_one(tmp_path: Path) -> None:
+    done = spinlogit("dos", "--lattice", "chain", "--size", 2, "--open", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "2 levels, exact" in done.stdout
+    assert done.stdout.split().count("nan") == 2
+    done = spinlogit("dos", "--size", 3, "--coupling", 0, "--json", cwd=tmp_path)
+    assert json.loads(done.stdout)["beta_boltzmann"] == [None]
+
+
 def test_dos_keeps_a_checkpoint(tmp_path: Path) -> None:
     options = ("--size", 3, "--method", "wang_landau", "--sweeps", 20_000, "--json")
     first, again = (

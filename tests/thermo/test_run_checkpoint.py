@@ -230,9 +230,66 @@ def test_a_file_with_the_right_checksum_of_nothing_is_damaged(
     with pytest.raises(Stopped):
         run(tmp_path, callback=stop_after(20))
     first = sorted(tmp_path.glob("*.chunk"))[3]
-    first.write_bytes(content + hashlib.sha256(content).digest())
+    digest = hashlib.sha256().digest_size
+    body = content + first.read_bytes()[-2 * digest : -digest]  # which says that it belongs there
+    first.write_bytes(body + hashlib.sha256(body).digest())
     with pytest.warns(CheckpointWarning, match=f"{first.name} is damaged .it holds no arrays"):
         assert_same(run(tmp_path), run(None))
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_sound_files_of_another_run_or_place_are_not_taken_for_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for directory, seed in ((ours, SEED), (theirs, SEED + 1)):
+        with pytest.raises(Stopped):
+            run(directory, seed=seed, threads=1, callback=stop_after(40))
+    whole, kept = run(None), snapshot_of(ours)
+    names = sorted(kept.keys() & snapshot_of(theirs).keys())
+    chunks = [name for name in names if name.startswith("00000") and name.endswith("chunk")]
+    assert len(chunks) > 2
+    monkeypatch.setattr(workers, "_FIRST_MOVES", 2**30)  # the rest as one chunk
+    assert any(name.endswith("state") for name in names)
+    for replaced in (
+        {n: (theirs / n).read_bytes() for n in names if n.startswith("0000")},  # not the plan
+        {chunks[1]: kept[chunks[2]]},
+        {chunks[0]: kept[chunks[0].replace("00000-", "00001-")]},
+    ):
+        for name, content in {**kept, **replaced}.items():
+            (ours / name).write_bytes(content)
+        with pytest.warns(CheckpointWarning, match="is of another run, or of another") as warned:
+            assert_same(run(ours), whole)
+        assert any(min(replaced) in str(warning.message) for warning in warned)
+        for path in ours.iterdir():
+            path.unlink()
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_what_else_is_in_the_directory_does_not_matter(tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        run(tmp_path, callback=stop_after(20))
+    (tmp_path / "x.state").write_bytes(b"1")
+    (tmp_path / "00000-notes.state").write_bytes(b"1")
+    (tmp_path / "old.state").mkdir()
+    (tmp_path / "00009-000000000001.state").mkdir()
+    assert_same(run(tmp_path), run(None))
+    assert (tmp_path / "x.state").exists()
+
+
+@pytest.mark.usefixtures("small_steps")
+@pytest.mark.parametrize("kind", ["chunk", "state"])
+def test_a_directory_in_the_place_of_a_file_is_named(kind: str, tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        run(tmp_path, callback=stop_after(20))
+    last = sorted(tmp_path.glob(f"00000-*.{kind}"))[-1]
+    last.unlink()
+    last.mkdir()
+    with (
+        pytest.warns(CheckpointWarning, match=f"{last.name} is damaged"),
+        pytest.raises(CheckpointError, match=f"{last.name} could not be written"),
+    ):
+        run(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["plan.json", "plan.copy.json"])
@@ -404,3 +461,23 @@ def test_the_bits_do_not_depend_on_where_the_way_is_cut(tmp_path: Path) -> None:
             patch.setattr(chains, "LiveBatch", Cut)
             assert_same(run(None), whole)
     assert any((end - 25) % 3 for end in seen)
+
+
+@pytest.mark.filterwarnings("ignore::thermo.errors.EquilibrationWarning")  # they are too short
+@pytest.mark.parametrize("update", ["metropolis", "wolff", "swendsen_wang"])
+def test_not_even_the_sign_of_a_zero_depends_on_it(
+    update: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many draws of few chains are measured in lanes, one by one in the scalar kernel."""
+
+    def series() -> dict[str, np.ndarray]:
+        return simulate(
+            Ising(square(6)), [0.0, 0.3], 48, burn_in=7, replicas=8, update=update, seed=SEED
+        ).series
+
+    whole = series()
+    assert (whole["energy"] == 0.0).any()
+    monkeypatch.setattr(workers, "_FIRST_STEPS", 1)
+    monkeypatch.setattr(workers, "_SECONDS", 0.0)
+    for name, values in series().items():
+        assert values.tobytes() == whole[name].tobytes()

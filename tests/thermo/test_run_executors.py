@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import (
     CancelledError,
@@ -200,6 +201,39 @@ def test_threads_that_share_a_large_lattice_change_no_bit() -> None:
     for other in runs[1:]:
         assert np.array_equal(runs[0].energy_series, other.energy_series)
         assert np.array_equal(runs[0].final_spins, other.final_spins)
+
+
+def limit_threads(most: int, patch: pytest.MonkeyPatch) -> None:
+    """Let no more than `most` threads be started that live at the same time."""
+    start, alive = threading.Thread.start, list[threading.Thread]()
+
+    def limited(thread: threading.Thread) -> None:
+        alive[:] = [other for other in alive if other.is_alive()]
+        if len(alive) == most:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+        alive.append(thread)
+
+    patch.setattr(threading.Thread, "start", limited)
+
+
+@pytest.mark.usefixtures("chunks")
+def test_one_thread_is_the_calling_one(expected: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit_threads(0, monkeypatch)
+    told: list[Progress] = []
+    assert_same(run(threads=1, callback=told.append), expected)
+    assert [progress.sweeps for progress in told[:8]] == [20] * 4 + [100] * 4  # they take turns
+
+
+@pytest.mark.parametrize("most", [0, 1, 3])
+def test_where_threads_cannot_start_the_run_goes_on_with_fewer(
+    most: int, expected: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit_threads(most, monkeypatch)
+    message = f"starts no more than {max(1, most)} of 4 threads"
+    with pytest.warns(WorkerWarning, match=message) as warned:
+        assert_same(run(threads=4), expected)
+    assert warned[0].filename == __file__
 
 
 # ---- what the callback is told ---------------------------------------------------------------

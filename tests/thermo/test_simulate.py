@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ import pytest
 from thermo.canonical import canonical
 from thermo.errors import EquilibrationWarning, InvalidInputError
 from thermo.lattice import chain, from_edges, honeycomb, square, triangular
-from thermo.models import Ising, TwoLevel
+from thermo.models import XY, Heisenberg, Ising, Potts, TwoLevel
 from thermo.run import Run, chains, workers
 from thermo.run.simulate import simulate
+from thermo.sampling.starts import ordered_spins
 
 SEED = 20261120
 
@@ -155,6 +157,31 @@ def test_strong_coupling_starts_ordered_and_weak_at_random() -> None:
     assert run.staggered_series is not None
     assert np.all(np.abs(run.staggered_series[1]) == 64)
     assert np.all(np.abs(run.energy_series[2:]) < 64)
+
+
+@pytest.mark.parametrize(
+    ("model", "sign"),
+    [
+        (Ising(honeycomb(3)), 1),
+        (Ising(honeycomb(3)), -1),
+        (Potts(square(4), 3), -1),
+        (Potts(triangular(3), 4, field=0.1), 1),
+        (XY(square(4)), -1),
+        (Heisenberg(square(4), field=0.1), 1),
+    ],
+)
+def test_ordered_starts_are_all_turned_states_and_each_once(model: Any, sign: int) -> None:
+    """Against the sorting of all rows, which takes minutes where lattices are large."""
+    states = model.ordered_states(sign)
+    if hasattr(model, "components"):
+        turned = [states, -states]
+    else:
+        numbers = model.states_of(states)
+        turned = [model.spins_of((numbers + k) % model.n_states) for k in range(model.n_states)]
+    expected = np.unique(np.concatenate(turned), axis=0)
+    share = (np.arange(len(expected)) + 0.5) / len(expected)
+    begun = ordered_spins(model, np.full(len(expected), sign * 1e-300), share)  # all equally good
+    assert np.array_equal(np.unique(begun, axis=0), expected)
 
 
 def test_a_field_decides_which_way_an_ordered_start_points() -> None:

@@ -146,9 +146,9 @@ def test_independent_configurations_all_count(model: Ising, update: str) -> None
     )
     for estimate in (run.structure_factor, run.correlation_function, run.correlation_length()):
         assert alike(estimate.tau, 0.5)
-    number = CHAINS * 100
-    assert run.correlation_function.ess[0, 0, 0] == number  # G(0) = 1 is always exact
-    assert run.correlation_function.tau[0, 0, 0] == 0.5
+    at_zero = run.correlation_function[0, 0, 0]  # G(0) = 1 is always exact
+    assert (at_zero.mean, at_zero.error, at_zero.tau) == (1.0, 0.0, 0.5)
+    assert at_zero.ess == CHAINS * 100
 
 
 # ---- correlated draws ------------------------------------------------------------------------
@@ -269,6 +269,25 @@ def test_perfect_order_has_no_finite_correlation_length(lattice: Lattice) -> Non
     for estimate in (run.structure_factor, run.correlation_function, length):
         assert np.all(estimate.ess == 8 * 40)
         assert np.all(estimate.tau == 0.5)
+    assert np.all(run.correlation_function.error == 0.0)
+    assert np.all(run.correlation_function.mean == 1.0)
+
+
+def test_order_of_the_one_kind_has_no_length_of_the_other() -> None:
+    """At β = −∞ the uniform S is 0 at Q = 0 and beside it."""
+    run = simulate(
+        Ising(square(4)),
+        [-np.inf, np.inf],
+        40,
+        burn_in=5,
+        replicas=8,
+        start="ordered",
+        structure_factor_every=1,
+    )
+    for staggered, place in ((False, 0), (True, 1)):
+        length = run.correlation_length(staggered=staggered)
+        assert (length.mean[place], length.error[place]) == (0.0, 0.0)
+        assert length.mean[1 - place] == np.inf
 
 
 def test_a_conserved_magnetisation_has_no_peak() -> None:

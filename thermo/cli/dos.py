@@ -66,6 +66,8 @@ def dos_command(
 ) -> None:
     """The density of states g(E), exact or sampled, and β = dS/dE of both signs along it.
 
+    Of fewer than three levels there is no dS/dE: it is shown as nan.
+
     Examples:
 
       spinlogit dos --size 32
@@ -95,7 +97,8 @@ def dos_command(
         }
         options |= {name: value for name, value in given.items() if value is not None}
         levels = density_of_states(spins, method=method, **options)
-    curve = microcanonical(levels)
+    enough = len(levels.merged()) >= 3  # for a derivative
+    beta = microcanonical(levels).beta_boltzmann if enough else np.full(len(levels), np.nan)
     if out is not None:
         lines = [
             f"{energy!r},{log_g!r}"
@@ -113,7 +116,7 @@ def dos_command(
                 "seed": None if method == "exact" else seed,
                 "energy": levels.energies.tolist(),
                 "log_degeneracy": levels.log_degeneracy.tolist(),
-                "beta_boltzmann": plain(curve.beta_boltzmann),
+                "beta_boltzmann": plain(beta),
             }
         )
         return
@@ -121,9 +124,6 @@ def dos_command(
     print(f"{'E':>12} {'ln g':>14} {'β = dS/dE':>12}")
     shown = np.unique(np.linspace(0, levels.energies.size - 1, 21).round().astype(int))
     for k in shown.tolist():
-        print(
-            f"{levels.energies[k]:12.6g} {levels.log_degeneracy[k]:14.8g} "
-            f"{curve.beta_boltzmann[k]:12.6g}"
-        )
+        print(f"{levels.energies[k]:12.6g} {levels.log_degeneracy[k]:14.8g} {beta[k]:12.6g}")
     if out is not None:
         print(f"\nwritten: {printable(str(out))}")

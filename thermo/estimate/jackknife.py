@@ -50,7 +50,9 @@ def jackknife(
     Returns
     -------
     JackknifeEstimate
-        (value, error), both of the shape of the function's result.
+        (value, error), both of the shape of the function's result. The error itself is known to
+        1/√(2(K − 1)) only: (value − truth)/error is about Student's t of K − 1 degrees of freedom,
+        whose standard deviation is 1.07 for K = 16 and 1.03 for K = 32.
 
     Raises
     ------

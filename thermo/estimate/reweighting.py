@@ -202,7 +202,9 @@ def multi_histogram(
     Notes
     -----
     Not for runs out of equilibrium, nor for one run alone far from where it was sampled: unvisited
-    energies have no g here. ln g carries a bias of order 1/H(E) where H(E) is a few counts.
+    energies have no g here. ln g carries a bias of order 1/H(E) where H(E) is a few counts. With R
+    replicas, deviations in units of the errors follow Student's t of R − 1 degrees of freedom (see
+    `jackknife`): give 16 replicas or more.
 
     References
     ----------

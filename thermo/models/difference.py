@@ -182,9 +182,8 @@ class DifferenceModel(SpinModel):
         colours = self._colours_of_order(preferred * self.bond_energy[0] <= wanted)
         number = int(colours.max()) + 1
         pairs = np.indices((number, number)).reshape(2, -1).T
-        strengths = np.bincount(
-            colours[self.bond_ends] @ np.array([number, 1]), preferred, number**2
-        )
+        tail, head = colours[self.bond_ends.T]
+        strengths = np.bincount(number * tail + head, preferred, number**2)
         inside = pairs[:, 0] == pairs[:, 1]
         bonds = bond_sums(number, pairs[~inside], strengths[~inside], self.bond_energy)
         bonds += strengths[inside].sum() * self.bond_energy[0]

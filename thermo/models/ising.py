@@ -107,7 +107,8 @@ class Ising(DifferenceModel):
         InvalidInputError
             Couplings or fields that differ.
         """
-        return -self.coupling * np.asarray(bonds) - self.field * np.asarray(magnetization)
+        # From 0.0, so that it is never −0.0.
+        return 0.0 - self.coupling * np.asarray(bonds) - self.field * np.asarray(magnetization)
 
     def delta_energy(self, spins: ArrayLike, site: int) -> Array:
         """Return how much the energy of each configuration would grow if spin `site` flipped.

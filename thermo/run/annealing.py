@@ -174,8 +174,9 @@ def population_annealing(
 class Annealing(Work):
     """Independent populations, each on its way from β = 0 to one end of the schedule.
 
-    A step is a β. Series: what was measured of every member, (population, steps). What is left:
-    ``"log_ratio"``, ``"family_size"`` and ``"overlap"``, shape (steps,).
+    A step is a sweep. Series: what was measured of every member at the end of each β that was
+    finished, (population, β). What is left: ``"log_ratio"``, ``"family_size"`` and ``"overlap"``,
+    shape (β,).
     """
 
     model: SpinModel
@@ -187,7 +188,6 @@ class Annealing(Work):
     replicas: int
     seed: int
 
-    unit: ClassVar[str] = "step"
     what: ClassVar[str] = "annealing"
 
     @property
@@ -203,7 +203,7 @@ class Annealing(Work):
 
     @property
     def moves_per_step(self) -> int:
-        return self.population * self.sweeps * self.model.lattice.n_sites
+        return self.population * self.model.lattice.n_sites
 
     def place(self, index: int) -> tuple[int, NDArray[np.intp]]:
         """Return which replica a piece is, and which β are on its way."""
@@ -211,7 +211,7 @@ class Annealing(Work):
         return replica, self.branches[branch]
 
     def steps(self, index: int) -> int:
-        return len(self.place(index)[1])
+        return len(self.place(index)[1]) * self.sweeps
 
     def begin(
         self, index: int, position: int, state: State | None, threads: int = 1
@@ -235,8 +235,21 @@ class Annealing(Work):
         beta = self.beta[self.place(index)[1]]
 
         def go(begin: int, end: int) -> dict[str, np.ndarray]:
-            steps = [population.enter(b, self.sweeps) for b in beta[begin:end].tolist()]
-            return {name: np.stack([step[name] for step in steps], axis=1) for name in steps[0]}
+            finished = []
+            while begin < end:
+                step, since = divmod(begin, self.sweeps)
+                if since == 0:
+                    population.enter(float(beta[step]))
+                rest = min(self.sweeps - since, end - begin)
+                if since + rest < self.sweeps:
+                    population.sweep(rest)
+                else:
+                    finished.append(population.measure(rest))
+                begin += rest
+            return {
+                name: np.stack([series[name] for series in finished], axis=1)
+                for name in (finished[0] if finished else ())
+            }
 
         def final() -> dict[str, np.ndarray]:
             return {
@@ -245,7 +258,7 @@ class Annealing(Work):
                 "overlap": population.overlap,
             }
 
-        return SamplerPiece(population, position, state, len(beta), go, final)
+        return SamplerPiece(population, position, state, self.steps(index), go, final)
 
     def identity(self) -> dict[str, object]:
         """Return everything that the bits of the result depend on, as JSON can hold it."""

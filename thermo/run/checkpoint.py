@@ -4,10 +4,10 @@
 (a batch of chains, a walker, a population) has two kinds of files, both named by piece and step and
 written once: ``00003-000000012000.chunk`` holds what was measured from step 12000 on,
 ``00003-000000012000.state`` the state after step 12000, of which only the last two are kept. Each
-is an npz archive followed by the SHA-256 of its bytes, written under a temporary name, flushed to
-the disk and renamed. The bits of a run do not depend on how it is cut, so that any chunk that
-begins where another ends continues it, whenever it was written. One process at a time: it holds the
-lock of the directory.
+is an npz archive, then the SHA-256 of the plan and the file's own name, then that of it all:
+written under a temporary name, flushed to the disk and renamed. The bits of a run do not depend on
+how it is cut, so that any chunk that begins where another ends continues it, whenever it was
+written. One process at a time: it holds the lock of the directory. Other files do not matter.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -36,11 +37,12 @@ from thermo.versions import versions
 
 __all__ = ["Checkpoint", "open_checkpoint"]
 
-_FORMAT = "spinlogit checkpoint 1"
+_FORMAT = "spinlogit checkpoint 2"
 _PLANS = ("plan.json", "plan.copy.json")
 # A piece writes when this share of its time so far, within these bounds, could be lost.
 _SHARE, _LEAST_SECONDS, _MOST_SECONDS = 0.05, 1.0, 60.0
 _DIGEST = hashlib.sha256().digest_size
+_STATE = re.compile(r"(\d{5,})-\d{12,}\.state")
 
 
 def open_checkpoint(
@@ -123,7 +125,7 @@ class Checkpoint:
         Warns
         -----
         CheckpointWarning
-            A file is torn or changed: what came before it is used.
+            A file is torn, changed or of another run: what came before it is used.
         """
         found: list[Chunk] = []
         position = 0
@@ -180,8 +182,9 @@ class Checkpoint:
             write_atomically(self.directory / name, _with_digest(self._identity))
         for torn in self.directory.glob(".*.tmp"):  # the run was killed while it wrote them
             torn.unlink(missing_ok=True)
-        for path in sorted(self.directory.glob("*.state")):
-            self._states.setdefault(int(path.name.split("-")[0]), []).append(path)
+        for path in sorted(self.directory.iterdir()):
+            if (match := _STATE.fullmatch(path.name)) and path.is_file():
+                self._states.setdefault(int(match[1]), []).append(path)
 
     def _check(self) -> list[str]:
         """Refuse a directory that is not this run's; return which of its plans are sound."""
@@ -199,7 +202,7 @@ class Checkpoint:
         if not sound:
             raise CheckpointError(
                 f"{there[min(found, key=_PLANS.index)]} is damaged or was written by another "
-                f"program; accepted: {_FORMAT!r}, or another directory"
+                f"program or version; accepted: {_FORMAT!r}, or another directory"
             )
         ours, theirs = self._identity, next(iter(sound.values()))
         differing = [
@@ -217,21 +220,37 @@ class Checkpoint:
     def _path(self, index: int, step: int, kind: str) -> Path:
         return self.directory / f"{index:05d}-{step:012d}.{kind}"
 
+    def _origin(self, path: Path) -> bytes:
+        """Return what tells a file from those of other runs, other pieces and other steps."""
+        return hashlib.sha256(json.dumps([self._identity, path.name]).encode()).digest()
+
     def _write(self, index: int) -> None:
         waiting = self._waiting.pop(index, [])
         if not waiting:
             return
         chunk = joined(waiting)
-        _save(self._path(index, chunk.begin, "chunk"), _arrays_of(chunk))
+        self._save(self._path(index, chunk.begin, "chunk"), _arrays_of(chunk))
         if chunk.final:
             return
         path = self._path(index, chunk.end, "state")
-        _save(path, chunk.state)
+        self._save(path, chunk.state)
         # Those that were there already are older than any of this process.
         states = self._states[index] = [p for p in self._states.get(index, []) if p != path]
         states.append(path)
         while len(states) > 2:
             states.pop(0).unlink(missing_ok=True)
+
+    def _save(self, path: Path, arrays: Mapping[str, Any]) -> None:
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)
+        body = buffer.getvalue() + self._origin(path)
+        try:
+            write_atomically(path, body + hashlib.sha256(body).digest())
+        except OSError as error:
+            raise CheckpointError(
+                f"{path} could not be written ({error.strerror or error}) and the run was ended; "
+                "the checkpoint is intact as it was before, and the same call goes on from there"
+            ) from error
 
     def _read(self, path: Path) -> dict[str, np.ndarray] | None:
         """Return the arrays in a file, or None if it is not there or, with a warning, damaged."""
@@ -242,15 +261,18 @@ class Checkpoint:
         except OSError:
             content = b""
         body, digest = content[:-_DIGEST], content[-_DIGEST:]
-        damage = "its checksum does not fit"
+        damage = "is damaged (its checksum does not fit)"
         if hashlib.sha256(body).digest() == digest:
-            try:
-                with np.load(io.BytesIO(body), allow_pickle=False) as archive:
-                    return {name: archive[name] for name in archive.files}
-            except (EOFError, ValueError, zipfile.BadZipFile):
-                damage = "it holds no arrays"
+            body, origin = body[:-_DIGEST], body[-_DIGEST:]
+            damage = "is of another run, or of another place in this one"
+            if origin == self._origin(path):
+                try:
+                    with np.load(io.BytesIO(body), allow_pickle=False) as archive:
+                        return {name: archive[name] for name in archive.files}
+                except (EOFError, ValueError, zipfile.BadZipFile):
+                    damage = "is damaged (it holds no arrays)"
         warnings.warn(
-            f"{path} is damaged ({damage}): the run goes on from the last sound state before it",
+            f"{path} {damage}: the run goes on from the last sound state before it",
             CheckpointWarning,
             stacklevel=2,
         )
@@ -271,19 +293,6 @@ def _plan_in(path: Path) -> dict[str, Any] | None:
     plan.pop("sha256", None)
     sound = plan.get("format") == _FORMAT and path.read_bytes() == _with_digest(plan)
     return plan if sound else None
-
-
-def _save(path: Path, arrays: Mapping[str, Any]) -> None:
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    body = buffer.getvalue()
-    try:
-        write_atomically(path, body + hashlib.sha256(body).digest())
-    except OSError as error:
-        raise CheckpointError(
-            f"{path} could not be written ({error.strerror or error}) and the run was ended; the "
-            "checkpoint is intact as it was before, and the same call goes on from there"
-        ) from error
 
 
 def _arrays_of(chunk: Chunk) -> dict[str, Any]:

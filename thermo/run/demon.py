@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import Executor
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import astuple, dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from thermo.estimate.autocorrelation import MeanWithError, mean_with_error
 from thermo.levels import EnergyLevels
 from thermo.memory import check_memory_of
 from thermo.models.difference import DifferenceModel
+from thermo.result_files import write_result
 from thermo.run.checkpoint import open_checkpoint
 from thermo.run.checks import check_workers
 from thermo.run.identity import identity
@@ -25,7 +26,12 @@ from thermo.sampling.demon import DemonChains
 from thermo.sampling.discrete_rules import largest_change
 from thermo.thermometry import matching_beta
 
-__all__ = ["DemonReading", "demon_levels", "demon_thermometer"]
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["FORMAT_VERSION", "DemonReading", "demon_levels", "demon_thermometer"]
+
+FORMAT_VERSION = 1  # of files
 
 _MOST_PIECES = 16  # of the replicas; more workers have nothing to do
 _COPIES = 3  # of the spins: as states, and twice as public spins where their energy is found
@@ -56,6 +62,61 @@ class DemonReading:
     energy: MeanWithError
     demon_energy: MeanWithError
     demon_maximum: float
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Return the numbers as a dataset; those of an estimate are ``energy_mean`` and so on."""
+        import xarray
+
+        numbers: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, MeanWithError):
+                parts = {f"{field.name}_{part.name}": part.name for part in fields(value)}
+                numbers |= {name: ((), getattr(value, part)) for name, part in parts.items()}
+            else:
+                numbers[field.name] = ((), value)
+        return xarray.Dataset(numbers)
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write it to a netCDF file, which `thermo.load_run` and xarray can read.
+
+        Parameters
+        ----------
+        path : path-like
+            The file exists as a whole or not at all, whatever happens meanwhile.
+        overwrite : bool
+            Replace a file that is there already.
+
+        Raises
+        ------
+        InvalidInputError
+            The file exists already, its directory does not, or `path` is no path.
+        """
+        write_result(
+            self.to_xarray(),
+            path,
+            kind=type(self).__name__,
+            version=FORMAT_VERSION,
+            title=f"DemonReading(beta={self.beta:.6g}, error={self.error:.2g})",
+            settings={},
+            overwrite=overwrite,
+        )
+
+    @classmethod
+    def from_file(cls, data: xarray.Dataset) -> DemonReading:
+        """Return what `save` has written, read by `thermo.result_files.read_result`."""
+
+        def estimate(name: str) -> MeanWithError:
+            parts = (part.name for part in fields(MeanWithError))
+            return MeanWithError(**{part: data[f"{name}_{part}"].to_numpy()[()] for part in parts})
+
+        return cls(
+            beta=data["beta"].item(),
+            error=data["error"].item(),
+            energy=estimate("energy"),
+            demon_energy=estimate("demon_energy"),
+            demon_maximum=data["demon_maximum"].item(),
+        )
 
 
 def demon_thermometer(
@@ -158,7 +219,8 @@ def demon_thermometer(
             work, threads=threads, executor=executor, progress=progress, checkpoint=kept
         )
     total = float(pieces[0].final["total_energy"][0])
-    demon = mean_with_error(np.concatenate([piece.series["demon_energy"] for piece in pieces]))
+    series = np.concatenate([piece.series["demon_energy"] for piece in pieces])
+    demon = MeanWithError(*(number[()] for number in astuple(mean_with_error(series))))
     levels = demon_levels(first.demon_maximum, first.spacing)
     beta = float(matching_beta(levels, demon.mean))
     # dU/dβ = −Var(E_d), that of the demon's levels at this β.

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -22,8 +22,9 @@ from thermo.estimate import sampled_density
 from thermo.estimate.reweighting import MultiHistogram
 from thermo.estimate.sampled_density import SampledDensity
 from thermo.result_files import check_version, first_line, read_result, write_result
-from thermo.run import annealing_run
+from thermo.run import annealing_run, demon
 from thermo.run.annealing_run import AnnealingRun
+from thermo.run.demon import DemonReading
 from thermo.run.flat_histogram import MulticanonicalDensity
 from thermo.run.model_files import model_in, with_model
 from thermo.run.result import Run
@@ -32,6 +33,8 @@ from thermo.run.tempering_run import TemperingRun
 __all__ = ["FORMAT_VERSION", "load_run", "save_run"]
 
 FORMAT_VERSION = 2
+
+Result: TypeAlias = Run | AnnealingRun | DemonReading | SampledDensity
 
 _VARIANCE = "variance_"  # before the names of the variances within the structure factor's blocks
 _SPIN_AXES = ("beta", "chain", "site", "component")
@@ -61,7 +64,7 @@ def save_run(run: Run, path: str | os.PathLike[str], *, overwrite: bool = False)
     )
 
 
-def load_run(path: str | os.PathLike[str]) -> Run | AnnealingRun | SampledDensity:
+def load_run(path: str | os.PathLike[str]) -> Result:
     """Read a result from a file that its `save` in this or an earlier version has written.
 
     Parameters
@@ -70,7 +73,8 @@ def load_run(path: str | os.PathLike[str]) -> Run | AnnealingRun | SampledDensit
 
     Returns
     -------
-    Run, TemperingRun, AnnealingRun, SampledDensity, MulticanonicalDensity or MultiHistogram
+    Run, TemperingRun, AnnealingRun, DemonReading, SampledDensity, MulticanonicalDensity or
+    MultiHistogram
         Bit for bit the one that was saved.
 
     Raises
@@ -131,9 +135,10 @@ def _named(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarra
 
 
 # The class of what a file holds → the newest format of it, and how it is read.
-_KINDS: dict[str, tuple[int, Callable[[Any], Run | AnnealingRun | SampledDensity]]] = {
+_KINDS: dict[str, tuple[int, Callable[[Any], Result]]] = {
     **{kind.__name__: (FORMAT_VERSION, _run_of) for kind in (Run, TemperingRun)},
     AnnealingRun.__name__: (annealing_run.FORMAT_VERSION, AnnealingRun.from_file),
+    DemonReading.__name__: (demon.FORMAT_VERSION, DemonReading.from_file),
     **{
         kind.__name__: (sampled_density.FORMAT_VERSION, kind.from_file)
         for kind in (SampledDensity, MulticanonicalDensity, MultiHistogram)

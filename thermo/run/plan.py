@@ -114,10 +114,15 @@ class Plan:
             return
         of_beta, replica = self.members(index)
         ordered = self.ordered[of_beta]
-        if ordered.any():
+        if not ordered.any():
+            return
+        share = (replica[ordered] + 0.5) / self.replicas
+        begun = ordered_spins(self.model, self.beta[of_beta][ordered], share)
+        if ordered.all():
+            batch.spins = begun
+        else:
             spins = batch.spins
-            share = (replica[ordered] + 0.5) / self.replicas
-            spins[ordered] = ordered_spins(self.model, self.beta[of_beta][ordered], share)
+            spins[ordered] = begun
             batch.spins = spins
 
     def identity(self) -> dict[str, Any]:

@@ -189,7 +189,9 @@ class Run:
     def correlation_length(self, *, staggered: bool = False) -> MeanWithError:
         """Return the second-moment correlation length, arrays (B,), in lattice constants.
 
-        Needs ``structure_factor_every`` in `simulate`; ``.tau`` is in measurements of S(k). See
+        Needs ``structure_factor_every`` in `simulate`; ``.tau`` is in measurements of S(k). Never
+        negative, and so too large on average, though not beyond its error, where it is small:
+        there use `correlation_length_squared`. See
         `thermo.run.structure_factor.SampledSpectrum.correlation_length`.
 
         Parameters
@@ -198,6 +200,19 @@ class Run:
             Of the staggered order, as it is at βJ < 0.
         """
         return self._spectrum.correlation_length(staggered)
+
+    def correlation_length_squared(self, *, staggered: bool = False) -> MeanWithError:
+        """Return ξ² with its sign, arrays (B,), in squared lattice constants.
+
+        To be averaged and compared where ξ is small: at β = 0 it is 0 within its error, of either
+        sign. Otherwise as `correlation_length`.
+
+        Parameters
+        ----------
+        staggered : bool
+            Of the staggered order, as it is at βJ < 0.
+        """
+        return self._spectrum.correlation_length_squared(staggered)
 
     def density_of_states(self, bin_width: float | None = None) -> MultiHistogram:
         r"""Join the energies of all β into one density of states, by multi-histogram reweighting.

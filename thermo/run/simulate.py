@@ -128,7 +128,8 @@ def simulate(
     CheckpointWarning
         A damaged file in the checkpoint: what came before it is used.
     WorkerWarning
-        The executor's workers died or were lost; the rest was done in this process.
+        The executor's workers died or were lost, and the rest was done in this process; or the
+        system starts fewer threads than there should be.
 
     Notes
     -----

@@ -74,10 +74,53 @@ class SampledSpectrum:
         return self._estimate(half, "correlation_function", 1.0)
 
     def correlation_length(self, staggered: bool = False) -> MeanWithError:
-        r"""Return the second-moment correlation length.
+        r"""Return the second-moment correlation length ξ, the root of `correlation_length_squared`.
 
-        .. math:: \xi = \frac{1}{2\sin(\pi/L)}
-                  \sqrt{\frac{S(\mathbf Q)}{S(\mathbf Q + 2\pi/L)} - 1}
+        Where ξ² comes out negative, ξ is 0. The root is steep there, and its error σ is not the
+        linear one, but so wide that ξ ± kσ holds the roots of all in ξ² ± kσ(ξ²), k = 1 … 3:
+
+        .. math:: \sigma = \max_{1 \le k \le 3} \frac1k
+                  \max\Bigl(\sqrt{\xi^2 + k\sigma(\xi^2)} - \xi,\;
+                  \xi - \sqrt{\max(\xi^2 - k\sigma(\xi^2), 0)}\Bigr)
+
+        This is σ(ξ²)/(2ξ) where ξ² is far above its error; at 1 to 3 of its errors ξ is as many of
+        its own from 0.
+
+        Parameters
+        ----------
+        staggered : bool
+            Of the staggered order; every L must be even.
+
+        Returns
+        -------
+        MeanWithError
+            Arrays (B,), in lattice constants (on the triangular lattice in distances of rows,
+            √3/2). 0 where S does not peak at **Q**; infinite, its error NaN, in perfect order.
+            ess and tau are those of ξ².
+
+        Raises
+        ------
+        InvalidInputError
+            `staggered` on a lattice with an odd L.
+
+        Notes
+        -----
+        Never negative, and so too large on average where ξ is small: there average, compare and
+        fit ξ² instead.
+
+        References
+        ----------
+        F. Cooper, B. Freedman, D. Preston, Nucl. Phys. B 210, 210 (1982).
+        """
+        square = self.correlation_length_squared(staggered)
+        length = np.sqrt(np.maximum(square.mean, 0.0))
+        return MeanWithError(length, _error_of_root(length, square.error), square.ess, square.tau)
+
+    def correlation_length_squared(self, staggered: bool = False) -> MeanWithError:
+        r"""Return the square of the second-moment correlation length, with its sign.
+
+        .. math:: \xi^2 = \frac{1}{4\sin^2(\pi/L)}
+                  \left(\frac{S(\mathbf Q)}{S(\mathbf Q + 2\pi/L)} - 1\right)
 
         with the smallest steps 2π/L along all axes averaged, **Q** = 0, or (π, …, π) if
         `staggered`. The error is jackknifed; ess and tau are those of its linear part, the
@@ -91,17 +134,14 @@ class SampledSpectrum:
         Returns
         -------
         MeanWithError
-            Arrays (B,), in lattice constants (on the triangular lattice in distances of rows,
-            √3/2). 0 where S does not peak at **Q**; infinite, its error NaN, in perfect order.
+            Arrays (B,), in squared lattice constants. By chance or in truth negative where S does
+            not peak at **Q**; 0 without error where S is 0 there and beside; infinite, its error
+            NaN, in perfect order.
 
         Raises
         ------
         InvalidInputError
             `staggered` on a lattice with an odd L.
-
-        References
-        ----------
-        F. Cooper, B. Freedman, D. Preston, Nucl. Phys. B 210, 210 (1982).
         """
         order = int(staggered)
         if order == len(peaks(self.lattice)):
@@ -111,13 +151,15 @@ class SampledSpectrum:
             )
         pairs = peak_and_beside(self._blocks, self.lattice)[..., order, :]
         pairs = np.where(pairs > 1e-24 * self.lattice.n_sites, pairs, 0.0)  # else only rounding
+        scale = 4.0 * np.sin(np.pi / self.lattice.shape[0]) ** 2
 
-        def length(pair: Array) -> Array:
-            excess = np.maximum(pair[..., 0] / pair[..., 1] - 1.0, 0.0)
-            return np.sqrt(excess) / (2.0 * np.sin(np.pi / self.lattice.shape[0]))
+        def square(pair: Array) -> Array:
+            peak, beside = pair[..., 0], pair[..., 1]
+            empty = (peak == 0.0) & (beside == 0.0)
+            return np.where(empty, 0.0, (peak / beside - 1.0) / scale)
 
         with np.errstate(divide="ignore", invalid="ignore"):  # nothing beside the peak
-            value, error = jackknife(length, pairs)
+            value, error = jackknife(square, pairs)
         mean = pairs.mean(axis=0)
         weights = np.where(mean > 0.0, [1.0, -1.0], 0.0) / np.where(mean > 0.0, mean, 1.0)
         within = self.variances.get("correlation_length")
@@ -135,9 +177,13 @@ class SampledSpectrum:
 
     def _estimate(self, blocks: Array, name: str, scale: float) -> MeanWithError:
         """Return means of (K, B, half of all vectors) at all vectors."""
+        mean, within = blocks.mean(axis=0), self.variances.get(name)
         error = blocks.std(axis=0, ddof=1) / np.sqrt(len(blocks))  # a mean needs no jackknife
-        size = self._sample_size(blocks, self.variances.get(name), scale)
-        halves = (blocks.mean(axis=0), error, *size)
+        rounding = 1e-13 * scale
+        constant = (blocks.var(axis=0) if within is None else within + error**2) <= rounding**2
+        whole = constant & (np.abs(mean - np.rint(mean)) <= rounding)  # such as G(0) = 1
+        mean, error = np.where(whole, np.rint(mean), mean), np.where(constant, 0.0, error)
+        halves = (mean, error, *self._sample_size(blocks, within, scale))
         return MeanWithError(*(_all_vectors(half, self.lattice) for half in halves))
 
     def _sample_size(
@@ -158,6 +204,19 @@ class SampledSpectrum:
         number = float(self.measurements)
         ess = np.where(constant, number, variance / np.where(constant, 1.0, squared_error))
         return ess, number / (2.0 * ess)
+
+
+def _error_of_root(root: Array, error: Array) -> Array:
+    """Return the error of √x from that of x; see `SampledSpectrum.correlation_length`.
+
+    Upwards √(x + kσ) − √x is widest, divided by k, at k = 1, and downwards √x − √(x − kσ) where it
+    reaches √x, at k = x/σ, or at the nearest end of the range.
+    """
+    square = root**2
+    with np.errstate(invalid="ignore"):  # perfect order: infinite, without a known error
+        reach = np.clip(square / np.where(error > 0.0, error, 1.0), 1.0, 3.0)
+        below = (root - np.sqrt(np.maximum(square - reach * error, 0.0))) / reach
+        return np.maximum(np.sqrt(square + error) - root, below)
 
 
 def _all_vectors(half: Array, lattice: Lattice) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -17,6 +17,7 @@ from concurrent.futures import (
 )
 from contextlib import contextmanager
 from dataclasses import replace
+from threading import Event, Thread
 from typing import Protocol
 
 from thermo.errors import InvalidInputError, WorkerWarning
@@ -91,7 +92,7 @@ def run_work(
     add : callable
         Given every chunk of every piece, in the order of the piece.
     threads : int, optional
-        In this process; default: one per available core.
+        In this process; default: one per available core. 1 is the calling thread itself.
     executor : concurrent.futures.Executor, optional
         Used instead of threads. Should its workers die, the rest is done in this process.
     progress : bool
@@ -107,7 +108,7 @@ def run_work(
     Warns
     -----
     WorkerWarning
-        The executor's workers died.
+        The executor's workers died, or there are fewer threads than there should be.
     """
     waiting: dict[int, tuple[int, State | None]] = {}
     for index in work.pieces:
@@ -146,8 +147,40 @@ def run_work(
                     stacklevel=4,
                 )
         if waiting:
-            with _Threads(work, threads or available_cores(), len(waiting)) as pool:
-                _drive(work, pool, waiting, at_once, record)
+            wanted = threads or available_cores()
+            threads = _threads_to_be_had(wanted)
+            if threads < wanted:
+                warnings.warn(
+                    f"the system starts no more than {threads} of {wanted} threads: the run goes "
+                    "on with these, with the same results",
+                    WorkerWarning,
+                    stacklevel=4,
+                )
+            if threads == 1:
+                _drive(work, _ThisThread(work), waiting, at_once, record)
+            else:
+                with _Threads(work, threads, len(waiting)) as pool:
+                    _drive(work, pool, waiting, at_once, record)
+
+
+def _threads_to_be_had(wanted: int) -> int:
+    """Return how many threads the system lets run at once: at least 1, at most `wanted`."""
+    if wanted == 1:
+        return 1  # the calling one
+    started: list[Thread] = []
+    over = Event()
+    try:
+        for _ in range(wanted):
+            thread = Thread(target=over.wait, daemon=True)
+            thread.start()
+            started.append(thread)
+    except RuntimeError:  # a limit of processes, or a system without threads
+        pass
+    finally:
+        over.set()
+        for thread in started:
+            thread.join()
+    return max(1, len(started))
 
 
 class _WorkersLost(Exception):
@@ -173,6 +206,9 @@ class _Workers(Protocol):
     """What can take pieces further."""
 
     def submit(self, index: int, begin: int, state: State | None, end: int) -> Future[Chunk]: ...
+
+    def finished(self, running: Iterable[Future[Chunk]]) -> Iterable[Future[Chunk]]:
+        """Wait for some of what was submitted."""
 
     def result(self, future: Future[Chunk]) -> Chunk: ...
 
@@ -200,22 +236,59 @@ class _Remote:
                     "that takes work until the run has ended"
                 ) from error
 
+    def finished(self, running: Iterable[Future[Chunk]]) -> Iterable[Future[Chunk]]:
+        return wait(running, return_when=FIRST_COMPLETED).done
+
     def result(self, future: Future[Chunk]) -> Chunk:
         with _lost_workers_told_from_errors():
             return future.result()
 
 
+class _Live:
+    """Pieces that are kept from chunk to chunk, in this process."""
+
+    def __init__(self, work: Work, threads_per_piece: int) -> None:
+        self.work, self.threads_per_piece = work, threads_per_piece
+        self.pieces: dict[int, Piece] = {}
+
+    def advance(self, index: int, begin: int, state: State | None, end: int) -> Chunk:
+        if index not in self.pieces:
+            self.pieces[index] = self.work.begin(index, begin, state, self.threads_per_piece)
+        chunk = self.pieces[index].advance(end)
+        if chunk.final:
+            del self.pieces[index]
+        return chunk
+
+
+class _ThisThread:
+    """The calling thread, which does one chunk after the other when results are waited for."""
+
+    def __init__(self, work: Work) -> None:
+        self.live = _Live(work, 1)
+        self.queue: deque[tuple[Future[Chunk], tuple[int, int, State | None, int]]] = deque()
+
+    def submit(self, index: int, begin: int, state: State | None, end: int) -> Future[Chunk]:
+        self.queue.append((Future(), (index, begin, state, end)))
+        return self.queue[-1][0]
+
+    def finished(self, running: Iterable[Future[Chunk]]) -> Iterable[Future[Chunk]]:
+        future, chunk = self.queue.popleft()
+        future.set_result(self.live.advance(*chunk))
+        return [future]
+
+    def result(self, future: Future[Chunk]) -> Chunk:
+        return future.result()
+
+
 class _Threads:
-    """Threads of this process, which keep their pieces from chunk to chunk.
+    """Threads of this process.
 
     Where there are more threads than pieces, several share a piece, if it knows how (`RowBatch`).
     """
 
     def __init__(self, work: Work, threads: int, pieces: int) -> None:
-        self.work = work
         self.pool = ThreadPoolExecutor(min(threads, pieces))
-        self.threads_per_piece = max(1, threads // pieces)
-        self.live: dict[int, Piece] = {}
+        self.live = _Live(work, max(1, threads // pieces))
 
     def __enter__(self) -> _Threads:
         return self
@@ -224,18 +297,13 @@ class _Threads:
         self.pool.shutdown(cancel_futures=True)
 
     def submit(self, index: int, begin: int, state: State | None, end: int) -> Future[Chunk]:
-        return self.pool.submit(self._run, index, begin, state, end)
+        return self.pool.submit(self.live.advance, index, begin, state, end)
+
+    def finished(self, running: Iterable[Future[Chunk]]) -> Iterable[Future[Chunk]]:
+        return wait(running, return_when=FIRST_COMPLETED).done
 
     def result(self, future: Future[Chunk]) -> Chunk:
         return future.result()
-
-    def _run(self, index: int, begin: int, state: State | None, end: int) -> Chunk:
-        if index not in self.live:
-            self.live[index] = self.work.begin(index, begin, state, self.threads_per_piece)
-        chunk = self.live[index].advance(end)
-        if chunk.final:
-            del self.live[index]
-        return chunk
 
 
 def _drive(
@@ -261,8 +329,7 @@ def _drive(
         while ready or running:
             while ready and (at_once is None or len(running) < at_once):
                 submit(ready.popleft())
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
+            for future in workers.finished(running):
                 index = running.pop(future)
                 chunk = workers.result(future)
                 record(index, chunk)

@@ -102,24 +102,31 @@ class Population:
     def overlap(self) -> Array:
         return self._steps[:, 3]
 
-    def enter(self, beta: float, sweeps: int) -> dict[str, Array]:
-        """Resample to β, sweep there, and measure: name → (R,), ``"energy"`` and others.
+    def enter(self, beta: float) -> None:
+        """Resample to β, by the energies that were measured last.
 
         Parameters
         ----------
         beta : float
             The first one is 0, and the others go away from it in one direction; finite.
-        sweeps : int
         """
         estimates = 0.0, 1.0, 1.0
         if len(self._steps):
             estimates = self._resampled(-(beta - self.beta[-1]) * self._energy)
         for batch in self._batches:
             batch.beta = np.full(batch.beta.size, beta)
+        self._steps = np.vstack([self._steps, (beta, *estimates)])
+
+    def sweep(self, sweeps: int) -> None:
+        """Advance every member by so many sweeps."""
+        for batch in self._batches:
+            batch.sweep(sweeps)
+
+    def measure(self, sweeps: int) -> dict[str, Array]:
+        """Measure after so many more sweeps: name → (R,), ``"energy"`` and others."""
         parts = [batch.record(1, sweeps) for batch in self._batches]
         series = {name: np.concatenate([part[name][:, 0] for part in parts]) for name in parts[0]}
         self._energy = series["energy"]
-        self._steps = np.vstack([self._steps, (beta, *estimates)])
         return series
 
     def state(self) -> dict[str, np.ndarray]:

@@ -84,8 +84,10 @@ def ordered_spins(model: SpinModel, beta: np.ndarray, share: np.ndarray) -> NDAr
         if rows.size == 0:
             continue
         states = _turned(model, model.ordered_states(sign))
-        above = sign * model.energy(states)
-        above -= above.min()
+        above = np.zeros(len(states))
+        if model.fields.any():  # otherwise they are equally good
+            above = sign * model.energy(states)
+            above -= above.min()
         with np.errstate(invalid="ignore"):  # inf · 0
             weight = np.where(above == 0, 1.0, np.exp(-np.abs(beta[rows, None]) * above))
         cumulative = np.cumsum(weight, axis=1)
@@ -131,12 +133,22 @@ def given_start(model: SpinModel, start: ArrayLike, betas: int, replicas: int) -
 def _turned(model: SpinModel, states: NDArray) -> NDArray:
     """Add what the states become when all spins turn together: (k, n) to (more, n)."""
     if _component_axis(model):
-        return np.unique(np.concatenate([states, -states]), axis=0)
+        both = np.concatenate([states, 0.0 - states])
+        return both[_distinct(both > 0)]  # they are parallel or antiparallel to one axis
     q = model.n_states  # type: ignore[attr-defined]
     numbers = model.states_of(states)  # type: ignore[attr-defined]
-    turned = np.concatenate([(numbers + step) % q for step in range(q)]).astype(np.int8)
-    spins: NDArray = model.spins_of(np.unique(turned, axis=0))  # type: ignore[attr-defined]
+    turned = np.concatenate([(numbers + np.int8(step)) % np.int8(q) for step in range(q)])
+    spins: NDArray = model.spins_of(turned[_distinct(turned)])  # type: ignore[attr-defined]
     return spins
+
+
+def _distinct(rows: NDArray) -> list[int]:
+    """Return where the distinct rows of 0, 1, 2 … are, in ascending order of the rows.
+
+    `numpy.unique` does the same for few long rows very slowly.
+    """
+    place = {row.tobytes(): number for number, row in reversed(list(enumerate(rows)))}
+    return [place[content] for content in sorted(place)]
 
 
 def _half_range(model: SpinModel) -> float:
@@ -145,7 +157,8 @@ def _half_range(model: SpinModel) -> float:
         bond, sites = 1.0, np.linalg.norm(model.fields, axis=-1)
     else:
         bond = 0.5 * np.ptp(model.bond_energy)  # type: ignore[attr-defined]
-        sites = 0.5 * np.ptp(model.site_energy, axis=-1)  # type: ignore[attr-defined]
+        field = 0.5 * np.ptp(model.field_energy)  # type: ignore[attr-defined]
+        sites = field * np.abs(model.fields)
     both_ends = 2.0 * np.abs(model.couplings).sum() / model.lattice.n_sites
     return float(bond * both_ends + np.mean(sites))
 
