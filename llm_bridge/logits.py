@@ -22,6 +22,7 @@ from llm_bridge.logit_arrays import (  # noqa: F401 (some of them where they use
     valid_columns,
 )
 from thermo.errors import InvalidInputError
+from thermo.printable import printable
 
 if TYPE_CHECKING:
     from llm_bridge.models import LanguageModel
@@ -130,7 +131,8 @@ class LogitRecord:
         n, v = self.logits.shape
         return (
             f"LogitRecord({n} position{'s' if n != 1 else ''}, vocabulary {v} of which "
-            f"{int(self.valid.sum())} valid, {self.gauge} computed in {self.origin_dtype})"
+            f"{int(self.valid.sum())} valid, {self.gauge} computed in "
+            f"{printable(self.origin_dtype)})"
         )
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -243,4 +245,5 @@ def record_logits(
             "tokenizer_sha256": model.tokenizer_fingerprint,
             "text_sha256": hashlib.sha256(text.encode()).hexdigest(),
         },
+        origin_dtype=dtype_name(next(model.torch_module.parameters())),
     )

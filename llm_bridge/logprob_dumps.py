@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from thermo.printable import printable
 
 __all__ = ["read_top_logprobs", "top_logprobs_of"]
 
+_LARGEST_TABLE = 1 << 25  # numbers: as many as the largest file has, with room
 _LARGEST_FILE = 64 << 20  # bytes: twenty alternatives at a hundred thousand positions
 _UNKNOWN = -9999.0  # what servers write for minus infinity, or for "not among the largest"
 _PARTS = ("completion", "prompt")
@@ -140,6 +142,11 @@ def top_logprobs_of(
     if not found:
         raise RecordFileError("the response holds no position with log-probabilities.")
     most = max(len(position.listed) for position in found)
+    if len(found) * most > _LARGEST_TABLE:
+        raise RecordFileError(
+            f"{len(found)} positions with up to {most} alternatives are too large a table; lists "
+            "of about one length are accepted."
+        )
     table = np.full((len(found), most), -np.inf)
     for row, position in zip(table, found, strict=True):
         row[: len(position.listed)] = position.listed
@@ -257,7 +264,7 @@ def _position(
     # Parts of characters are all written as the same sign and may well come twice.
     whole = [other for other in names if "\ufffd" not in other[0]]
     if len(set(whole)) < len(whole):
-        twice = next(other for other in whole if whole.count(other) > 1)
+        twice = _first_repeated(whole)
         raise RecordFileError(f"position {t} lists the token {shown(twice[0])} twice.")
     ordered = sorted((value for _, value in listed), reverse=True)
     inside = any(other == name and abs(value - came) < 1e-3 for other, value in listed)
@@ -313,11 +320,15 @@ def _no_number(name: str) -> float:
     raise RecordFileError(f"it holds {name}, which is no number in JSON.")
 
 
+def _first_repeated(names: Iterable[Any]) -> Any:
+    """The first name that comes more than once, of a list in which one does."""
+    return next(name for name, count in Counter(names).items() if count > 1)
+
+
 def _each_key_once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     pairs = list(pairs)
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        twice = _first_repeated(key for key, _ in pairs)
         raise RecordFileError(f"an object has the key {shown(twice)} twice.")
     return found

@@ -187,6 +187,12 @@ def _read_npz(path: Path) -> tuple[dict[str, NDArray[Any]], str | None]:
 
 def _require_honest(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
     """The header of an array must promise exactly the bytes that the archive holds."""
+    # Logits are noise to a compressor; what shrinks a thousandfold is there to fill the memory,
+    # be it as a header. So this comes before anything is unpacked.
+    if entry.file_size > (1 << 26) + 100 * entry.compress_size:
+        raise RecordFileError(
+            f"{entry.filename} unpacks to {entry.file_size} bytes, which is refused."
+        )
     with archive.open(entry) as file:
         version = npy_format.read_magic(file)
         if version == (1, 0):
@@ -207,9 +213,6 @@ def _require_honest(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
         )
     if entry.filename == "metadata.npy" and promised > _LARGEST_METADATA:
         raise RecordFileError(f"the metadata is {promised} bytes long, which is refused.")
-    # Logits are noise to a compressor; what shrinks a thousandfold is there to fill the memory.
-    if entry.file_size > (1 << 26) + 100 * entry.compress_size:
-        raise RecordFileError(f"{entry.filename} unpacks to {promised} bytes, which is refused.")
 
 
 def _safetensors() -> Any:

@@ -307,6 +307,9 @@ class TopLogprobs:
         drawn = grid * self.token_log_probability.sum()
         least, most = drawn - z.upper.sum(axis=0), drawn - z.lower.sum(axis=0)
         slack = len(self) * self.rounding * np.abs(grid[:, None] - grid)
+        # What the sums themselves may be off by, position by position, in float64.
+        size = len(self) - drawn + np.abs(z.lower).sum(axis=0) + np.abs(z.upper).sum(axis=0)
+        slack += 16 * np.finfo(float).eps * (size[:, None] + size)
         beaten = most[:, None] < least - slack  # by the β of the column
         above = (beaten & (grid < grid[:, None])).any(axis=1)
         below = (beaten & (grid > grid[:, None])).any(axis=1)

@@ -9,6 +9,7 @@ import typer
 
 from thermo.cli.betas import parse_betas
 from thermo.cli.output import JsonFlag, SeedOption, check_output, print_json
+from thermo.errors import InvalidInputError
 from thermo.printable import printable
 
 __all__ = ["temperature_sweep_command"]
@@ -62,6 +63,10 @@ def temperature_sweep_command(
     from llm_bridge.text.files import read_text
 
     check_output(out, overwrite)
+    if out is not None and out.suffix != ".png":
+        raise InvalidInputError(
+            f"--out {printable(str(out))} was given; accepted: a name that ends in .png"
+        )
     betas = parse_betas(beta, temperature) if beta or temperature else None
     words = None if text is None else read_text(text)
     reader = load_model(model)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from llm_bridge.decoding.candidates import Candidates
 from llm_bridge.decoding.filters import Filter
 from llm_bridge.decoding.schedules import Schedule, Step, as_schedule
@@ -311,7 +313,9 @@ def _matching_strength(candidates: Candidates, target: float, sign: int) -> floa
         return 0.0
     if excess(math.inf) >= 0:
         return math.inf
-    below, above = 0.0, 1.0 / (float(energies.std()) or 1.0)
+    largest = float(np.abs(energies).max()) or 1.0
+    spread = largest * float((energies / largest).std())  # squares of huge energies overflow
+    below, above = 0.0, 1.0 / (spread or 1.0)
     while excess(above) > 0:
         below, above = above, 2.0 * above
         if math.isinf(above):

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from llm_bridge.decoding.candidates import Candidates
@@ -253,6 +254,8 @@ def _smallest_set(rank: Tensor, probabilities: Tensor, mass: float) -> Tensor:
 
     Equal ranks must be equal numbers: the caller computes them elementwise.
     """
+    if mass >= 1:  # all: the sum reaches 1 by rounding before the tail, which β < 0 lives on
+        return torch.ones_like(rank, dtype=torch.bool)
     ordered, order = rank.sort()
     before = probabilities[order].cumsum(0) - probabilities[order]
     last = max(int((before < mass).sum()) - 1, 0)

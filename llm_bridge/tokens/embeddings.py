@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigh
 
-from llm_bridge.logit_arrays import row_blocks
+from llm_bridge.logit_arrays import dtype_name, row_blocks
 from llm_bridge.models import LanguageModel
 from llm_bridge.tokens.categories import row_mask
 from thermo.arguments import as_real
 from thermo.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["INDICATORS", "embedding_indicators", "extreme_rows"]
 
@@ -149,11 +152,17 @@ def _matrices(model: LanguageModel) -> tuple[NDArray[Any], NDArray[Any], NDArray
             f"{model.name} does not show its embeddings and its head; a causal language model of "
             "transformers with get_input_embeddings() and get_output_embeddings() is accepted."
         )
-    weight = head.weight.detach().cpu().numpy()
+    weight = _array(head.weight)
     tied = embedding.weight.data_ptr() == head.weight.data_ptr()
-    given = weight if tied else embedding.weight.detach().cpu().numpy()
+    given = weight if tied else _array(embedding.weight)
     bias = getattr(head, "bias", None)
-    return given, weight, None if bias is None else bias.detach().cpu().numpy()
+    return given, weight, None if bias is None else _array(bias)
+
+
+def _array(tensor: torch.Tensor) -> NDArray[Any]:
+    """The numbers of a tensor; bfloat16, which NumPy does not know, as float32."""
+    values = tensor.detach().cpu()
+    return (values.float() if dtype_name(values) == "bfloat16" else values).numpy()
 
 
 def _geometry(

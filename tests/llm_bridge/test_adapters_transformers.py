@@ -249,6 +249,12 @@ def test_beam_search_at_negative_beta(levels, decoder) -> None:
             new_tokens(levels, settings, rows=1, num_beams=3, do_sample=sampled)
 
 
+def test_a_forced_token_is_no_beam_search(levels) -> None:
+    settings = SignedTemperatureProcessor(-1.0).settings()
+    ids = new_tokens(levels, settings, rows=2, count=3, forced_eos_token_id=9)
+    assert (ids[:, -1] == 9).all()
+
+
 def test_beam_search_at_positive_beta(levels) -> None:
     settings = SignedTemperatureProcessor(2.0).settings()
     ids = new_tokens(levels, settings, rows=1, count=3, num_beams=3, do_sample=False)

@@ -88,6 +88,13 @@ def test_ties_with_the_last_one_stay() -> None:
         assert kept(item, row) == [0, 1, 2, 4]
 
 
+@pytest.mark.parametrize("everything", [TopP(1.0, acts_on="model"), Typical(1.0, acts_on="model")])
+def test_a_mass_of_one_keeps_the_tail_that_rounding_hides(everything: Filter) -> None:
+    """At p ≈ (1, 2e-22, 2e-22) the sum is 1 after one token, and β < 0 draws the others."""
+    left = everything.apply(Candidates.of([50.0, 0.0, 0.0]), -1.0)
+    assert left.open.tolist() == [True, True, True]
+
+
 def test_xtc_by_hand() -> None:
     item = XTC(0.25, 0.5, acts_on="model")  # viable: 0.4 and 0.3
     assert kept(item, FOUR, chance=0.49) == [1, 2, 3]

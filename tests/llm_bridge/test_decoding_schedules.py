@@ -114,6 +114,12 @@ def test_entropy_target_beyond_what_is_possible() -> None:
     assert betas(EntropyTarget(0.1, -1), [[0.0, 0.0, 1.0]]) == [-INF]
 
 
+def test_entropy_target_of_logits_whose_squares_overflow() -> None:
+    (beta,) = betas(EntropyTarget(0.3), [[1e160, 0.0, -3000.0]])
+    assert 0 < beta < INF
+    assert Candidates.of([1e160, 0.0, -3000.0]).entropy(beta) == pytest.approx(0.3, abs=1e-9)
+
+
 @pytest.mark.parametrize("start", [1.0, -1.0])
 def test_entropy_feedback_reaches_the_mean(start: float) -> None:
     """The mean error of n tokens is |ln β_n/β_0|/(nη): no statistics needed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import struct
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from io import BytesIO
@@ -189,6 +190,25 @@ ZEROS = bytes(128 << 20)
 )
 def test_archives_that_lie(tmp_path: Path, members: Callable[[], dict[str, bytes]]) -> None:
     refused(write_npz(tmp_path / "r.npz", honest_members() | members()))
+
+
+def test_a_header_that_unpacks_to_a_gigabyte_is_not_unpacked(tmp_path: Path) -> None:
+    """Its first bytes are right; a hundred megabytes of blanks would follow (here of 300)."""
+    path = tmp_path / "bomb.npz"
+    header = b"\x93NUMPY\x02\x00" + struct.pack("<I", 300 << 20)
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("logits.npy", "w") as member,
+    ):
+        member.write(header)
+        for _ in range(300):
+            member.write(b" " * (1 << 20))
+    tracemalloc.start()
+    with pytest.raises(RecordFileError, match="unpacks to"):
+        LogitRecord.load(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50 << 20
 
 
 def test_a_member_that_hides_behind_a_checked_one(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from llm_bridge.logits import record_logits
 from llm_bridge.models import LanguageModel, load_model
+from llm_bridge.readings import in_precision
 from llm_bridge.tokens import (
     CATEGORIES,
     agreement,
@@ -412,6 +414,13 @@ def test_table_of_a_tiny_padded_model() -> None:
     assert inside.autoregressive is None
     assert agreement(inside).tokens == 8
     assert agreement(table).tokens == 6
+
+
+def test_a_model_in_bfloat16() -> None:
+    model = in_precision(some_model(padding=2), "bfloat16")
+    table = anomalous_tokens(model, ["a b", "c d e"], steps=2, known=[1], template="{token} a")
+    assert np.isfinite(table["input_norm"]).all()
+    assert record_logits(model, "a b c").origin_dtype == "bfloat16"
 
 
 def test_sorting_puts_the_anomalous_side_first_and_nan_last() -> None:

@@ -14,6 +14,7 @@ from llm_bridge.errors import RecordFileError, UnknownTailError
 from llm_bridge.logits import LogitRecord
 from llm_bridge.logprob_dumps import read_top_logprobs, top_logprobs_of
 from llm_bridge.spectrum import thermodynamics
+from llm_bridge.text.temperature import text_temperature
 from llm_bridge.top_logprobs import TopLogprobs
 from thermo.errors import InvalidInputError
 
@@ -147,6 +148,21 @@ def test_the_fitted_beta_is_inside() -> None:
     assert TopLogprobs.from_record(likely, 20).fitted_beta().upper == np.inf
     unlikely = LogitRecord(z, log_p.argmin(axis=1))
     assert TopLogprobs.from_record(unlikely, 20).fitted_beta().lower == -np.inf
+
+
+def test_the_fitted_beta_is_inside_where_nearly_all_is_known() -> None:
+    """k next to V leaves no width for the arithmetic to hide in; and greedy texts have β = +∞."""
+    rng = np.random.default_rng(20261121)
+    for _ in range(60):
+        size = int(rng.integers(2, 11))
+        z = (rng.normal(size=(int(rng.integers(2, 60)), size)) * 5).astype(np.float32)
+        p = np.exp(2.0 * (z - z.max(axis=1, keepdims=True)).astype(float))
+        ids = [rng.choice(size, p=row / row.sum()) for row in p]
+        for tokens in (ids, z.argmax(axis=1)):
+            record = LogitRecord(z, tokens)
+            truth = text_temperature(record).beta
+            found = TopLogprobs.from_record(record, size).fitted_beta()
+            assert found.lower <= truth <= found.upper or (truth < 0 and found.lower == -np.inf)
 
 
 def test_perplexity_of_the_text_is_known_at_one_and_bounded_elsewhere() -> None:
@@ -368,6 +384,22 @@ def test_files_too_large_absent_or_not_text(tmp_path: Path) -> None:
         read_top_logprobs(tmp_path / "none.json", 1000)
     with pytest.raises(RecordFileError, match="no file"):
         read_top_logprobs(tmp_path, 1000)
+
+
+def test_a_table_of_one_long_row_is_refused() -> None:
+    long = {str(i): {"logprob": -12.0} for i in range(5000)}
+    response = {"prompt_logprobs": [None, *[{"1": {"logprob": -1.0}}] * 10_000, long]}
+    with pytest.raises(RecordFileError, match="too large a table"):
+        top_logprobs_of(response, 100_000)
+
+
+def test_many_keys_with_one_twice_take_no_quadratic_time(tmp_path: Path) -> None:
+    """At 10⁵ keys a search of the list for each would take 10¹⁰ comparisons: minutes."""
+    path = tmp_path / "keys.json"
+    keys = [f'"{i}": 0' for i in range(100_000)]
+    path.write_text("{" + ", ".join([*keys, keys[-1]]) + "}")
+    with pytest.raises(RecordFileError, match="twice"):
+        read_top_logprobs(path, 10)
 
 
 def test_hostile_tokens_do_nothing_in_messages() -> None:

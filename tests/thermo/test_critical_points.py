@@ -63,7 +63,7 @@ TRANSITIONS = {
         beta=np.log1p(np.sqrt(3)),
         nu=5 / 6,
         omega=4 / 5,  # B. Nienhuis, J. Phys. A 15, 199 (1982)
-        sweeps=2000,
+        sweeps=4000,
         update="swendsen_wang",
         measure_every=1,
     ),

@@ -13,6 +13,7 @@ from llm_bridge.decoding.adapters.followed_text import FollowedText, as_decoder
 from llm_bridge.decoding.decoder import Decoder
 from llm_bridge.decoding.schedules import Schedule
 from llm_bridge.decoding.signed_softmax import signed_log_probabilities
+from llm_bridge.logit_arrays import MASKED_AT
 from thermo.arguments import checked_seed
 from thermo.errors import InvalidInputError
 
@@ -129,4 +130,6 @@ class SignedTemperatureProcessor(LogitsProcessor):
 
 
 def _are_log_probabilities(scores: Tensor) -> bool:
-    return bool((scores.float().logsumexp(-1).abs() < 1e-4).all())
+    # A row with one open token (a forced one, at logit 0) adds up to 1 whatever it is.
+    several = scores[(scores > MASKED_AT).sum(-1) > 1].float()
+    return len(several) > 0 and bool((several.logsumexp(-1).abs() < 1e-4).all())
