@@ -11,7 +11,6 @@ import typer
 from thermo.arguments import one_of
 from thermo.cli.output import JsonFlag, SeedOption, check_output, print_json
 from thermo.errors import InvalidInputError
-from thermo.estimate.autocorrelation import rounded_to_error
 from thermo.printable import printable
 
 if TYPE_CHECKING:
@@ -153,6 +152,8 @@ def _bottom(name: str, bottom: Bottom) -> str:
 
 def _agreement(found: Agreement) -> str:
     """AUROC of every indicator, or its correlation with the mean logit where nothing is known."""
+    from thermo.estimate.autocorrelation import rounded_to_error
+
     if found.auroc:
         head = f"AUROC against {found.known} tokens known to be anomalous (0.5: says nothing)"
         rows = found.auroc

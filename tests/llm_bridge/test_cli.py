@@ -457,12 +457,13 @@ def test_a_model_and_a_text_with_hostile_names_replace_the_earlier_result(
 STUB = """
 import sys
 import llm_bridge.cli as cli
+import llm_bridge.commands.compare
 
 class Result:
     def table(self):
         return "paramagnet at \\u03b2 = \\u22121"
 
-cli.compare = lambda **settings: Result()
+sys.modules["llm_bridge.commands.compare"].compare = lambda **settings: Result()
 sys.argv = ["spinlogit", "compare"]
 cli.main()
 """

@@ -219,7 +219,7 @@ def test_the_largest_beta_of_exact_functions_is_no_overflow() -> None:
         ):
             assert state.log_partition_function == np.inf
             assert state.heat_capacity == 0.0
-        simulate(MODEL, beta, **RUN | {"burn_in": 100})
+        simulate(MODEL, beta, **RUN | {"burn_in": 100, "sweeps": 20})
 
 
 def test_a_population_without_an_excited_member_has_no_error() -> None:
@@ -234,7 +234,7 @@ def test_a_population_without_an_excited_member_has_no_error() -> None:
 def test_a_folder_is_no_run_file(tmp_path: Path) -> None:
     with pytest.raises(RunFileError, match="is a folder"):
         load_run(tmp_path)
-    run = simulate(MODEL, 0.1, **RUN)
+    run = simulate(MODEL, 0.1, **RUN | {"burn_in": 100, "sweeps": 20})
     assert "is a folder" in refusal(lambda: run.save(tmp_path, overwrite=True))
     assert "not empty" in refusal(lambda: run.save(""))
     assert list(tmp_path.iterdir()) == []
