@@ -1,4 +1,4 @@
-"""The canonical ensemble: closed forms, identities and extremes at β of both signs."""
+"""The canonical ensemble against closed forms, and at the ends of β."""
 
 from __future__ import annotations
 
@@ -6,37 +6,15 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from canonical_cases import INF, TWO
 from scipy.optimize import minimize_scalar
 from scipy.special import gammaln
 
-from thermo.canonical import CanonicalState, Thermodynamics, boltzmann_sums, canonical
-from thermo.errors import InvalidInputError, TruncatedSpectrumError, UnboundedSpectrumError
+from thermo.canonical import canonical
 from thermo.levels import EnergyLevels
 
-fixed = settings(deadline=None, derandomize=True)  # the same examples in every run
-
-INF = math.inf
-TWO = EnergyLevels([0.0, 1.0])
-FIELDS = (
-    "log_partition_function",
-    "internal_energy",
-    "energy_variance",
-    "entropy",
-    "log_participation_ratio",
-    "heat_capacity",
-    "free_energy",
-    "effective_states",
-    "participation_ratio",
-    "equivalent_dof",
-)
 # From equal occupation to populations of 1e-304, both signs.
 REDUCED = np.concatenate([sign * np.geomspace(1e-12, 700.0, 40) for sign in (-1.0, 1.0)])
-
-
-# ------------------------------------------------------------------------------------------------
-# closed forms
 
 
 @pytest.mark.parametrize("gap", [1.0, 1e-21, 3e10])
@@ -151,10 +129,6 @@ def test_a_band_of_a_million_levels() -> None:
         assert state.entropy == pytest.approx(log_z + x * energy, rel=1e-11)
 
 
-# ------------------------------------------------------------------------------------------------
-# the ends and the extremes of β
-
-
 def test_ends_and_both_zeros() -> None:
     levels = EnergyLevels([2.0, -1.0, 5.0, -1.0], np.log([1.0, 2.0, 3.0, 1.0]))
     state = canonical(levels, [INF, 0.0, -0.0, -INF])
@@ -205,174 +179,6 @@ def test_all_levels_degenerate() -> None:
     assert (state.heat_capacity == 0.0).all()
 
 
-@pytest.mark.parametrize("shape", [(), (1,), (4,), (2, 3), (0,), (2, 0)])
-def test_everything_is_shaped_like_beta(shape: tuple[int, ...]) -> None:
-    state = canonical(TWO, np.full(shape, -0.5))
-    for name in ("beta", *FIELDS):
-        assert np.shape(getattr(state, name)) == shape
-    assert state.populations().probabilities.shape == (*shape, 2)
-
-
-# ------------------------------------------------------------------------------------------------
-# identities
-
-betas = st.floats(-6.0, 6.0)
-seeds = st.integers(0, 2**32 - 1)
-
-
-def random_levels(seed: int) -> EnergyLevels:
-    """1 to 12 levels between −2 and 2, some equal, some with degeneracy e^{−3…3}."""
-    rng = np.random.default_rng(seed)
-    n = int(rng.integers(1, 13))
-    energies = rng.choice([rng.uniform(-2, 2, n), rng.integers(-2, 3, n).astype(float)])
-    return EnergyLevels(energies, rng.choice([np.zeros(n), rng.uniform(-3, 3, n)]))
-
-
-@fixed
-@given(seeds, betas, st.floats(0.01, 2.0))
-def test_derivatives(seed: int, beta: float, width: float) -> None:
-    """dlnZ = −U dβ, dU = −Var dβ, dS = β dU, C = −β² dU/dβ, each integrated over an interval.
-
-    Gauss-Legendre with 40 nodes is exact to rounding here (integrands analytic within
-    |Im β| < π/4), so there is no error of finite differences to allow for.
-    """
-    levels = random_levels(seed)
-    nodes, weights = np.polynomial.legendre.leggauss(40)
-    inside = canonical(levels, beta + 0.5 * width * (nodes + 1.0))
-    first, last = canonical(levels, beta), canonical(levels, beta + width)
-    w = 0.5 * width * weights
-
-    def change(name: str) -> float:
-        return float(getattr(last, name) - getattr(first, name))
-
-    close = {"rel": 1e-10, "abs": 1e-11}
-    assert change("log_partition_function") == pytest.approx(-w @ inside.internal_energy, **close)
-    assert change("internal_energy") == pytest.approx(-w @ inside.energy_variance, **close)
-    slope = -inside.energy_variance
-    assert change("entropy") == pytest.approx(w @ (inside.beta * slope), **close)
-    np.testing.assert_allclose(inside.heat_capacity, -(inside.beta**2) * slope, rtol=1e-13)
-
-
-@fixed
-@given(seeds, betas)
-def test_entropy_and_free_energy_follow_from_ln_z(seed: int, beta: float) -> None:
-    state = canonical(random_levels(seed), beta)
-    assert state.entropy == pytest.approx(
-        float(state.log_partition_function + beta * state.internal_energy), abs=1e-12
-    )
-    if abs(beta) > 1e-3:
-        expected = -float(state.log_partition_function) / beta
-        assert state.free_energy == pytest.approx(expected, rel=1e-11, abs=1e-11)
-    assert state.equivalent_dof == 2 * state.heat_capacity
-
-
-@fixed
-@given(seeds, betas)
-def test_populations_have_the_same_energy_and_entropy(seed: int, beta: float) -> None:
-    state = canonical(random_levels(seed), beta)
-    populations = state.populations()
-    assert populations.internal_energy == pytest.approx(float(state.internal_energy), abs=1e-13)
-    assert populations.entropy == pytest.approx(float(state.entropy), abs=1e-12)
-    p, log_g = populations.probabilities, populations.levels.log_degeneracy
-    purity = float((p**2 / np.exp(log_g)).sum())
-    assert state.participation_ratio == pytest.approx(1 / purity, rel=1e-12)
-
-
-@fixed
-@given(seeds, betas, st.floats(-1e3, 1e3))
-def test_gauge_shift_changes_only_u_f_and_ln_z(seed: int, beta: float, shift: float) -> None:
-    levels = random_levels(seed)
-    here, there = canonical(levels, beta), canonical(levels.shifted(shift), beta)
-    # the shift itself rounds the energies to 1e-13
-    for name in ("entropy", "heat_capacity", "log_participation_ratio", "energy_variance"):
-        assert getattr(there, name) == pytest.approx(float(getattr(here, name)), abs=1e-10)
-    np.testing.assert_allclose(
-        there.populations().probabilities, here.populations().probabilities, atol=1e-11
-    )
-    assert there.internal_energy == pytest.approx(float(here.internal_energy) + shift, abs=1e-10)
-
-
-@fixed
-@given(seeds, betas)
-def test_the_order_of_the_levels_does_not_matter(seed: int, beta: float) -> None:
-    levels = random_levels(seed)
-    order = np.random.default_rng(seed).permutation(len(levels))
-    other = EnergyLevels(levels.energies[order], levels.log_degeneracy[order])
-    here, there = canonical(levels, beta), canonical(other, beta)
-    for name in FIELDS:
-        np.testing.assert_allclose(
-            getattr(there, name), getattr(here, name), rtol=1e-11, atol=1e-13
-        )
-    np.testing.assert_allclose(
-        there.populations().probabilities, here.populations().probabilities[order], atol=1e-14
-    )
-
-
-@fixed
-@given(seeds, st.one_of(betas, st.sampled_from([-INF, INF])), st.floats(0.01, 0.99))
-def test_a_degenerate_level_may_be_split_into_two(seed: int, beta: float, share: float) -> None:
-    levels = random_levels(seed)
-    log_g = levels.log_degeneracy.copy()
-    split = np.append(log_g, log_g[0] + math.log(share))
-    split[0] += math.log1p(-share)
-    apart = EnergyLevels(np.append(levels.energies, levels.energies[0]), split)
-    here, there = canonical(levels, beta), canonical(apart, beta)
-    for name in ("internal_energy", "entropy", "heat_capacity", "log_participation_ratio"):
-        np.testing.assert_allclose(
-            getattr(there, name), getattr(here, name), rtol=1e-11, atol=1e-12
-        )
-
-
-@fixed
-@given(seeds, st.one_of(betas, st.sampled_from([-INF, 1e-300, INF])))
-def test_the_mirrored_spectrum_is_the_same_physics_at_minus_beta(seed: int, beta: float) -> None:
-    levels = random_levels(seed)
-    mirrored = EnergyLevels(-levels.energies, levels.log_degeneracy)
-    here, there = canonical(levels, beta), canonical(mirrored, -beta)
-    for name in ("entropy", "heat_capacity", "log_participation_ratio", "energy_variance"):
-        assert getattr(there, name) == getattr(here, name)  # to the last bit
-    assert there.internal_energy == -here.internal_energy
-
-
-@fixed
-@given(seeds, st.one_of(betas, st.sampled_from([-INF, -1e300, 0.0, 1e300, INF])))
-def test_inequalities(seed: int, beta: float) -> None:
-    levels = random_levels(seed)
-    state = canonical(levels, beta)
-    tiny = 1e-12
-    assert state.entropy <= levels.log_states + tiny
-    assert state.log_participation_ratio <= state.entropy + tiny  # Rényi: S₂ ≤ S₁
-    assert levels.minimum - tiny <= state.internal_energy <= levels.maximum + tiny
-    assert state.energy_variance >= 0
-    assert state.heat_capacity >= 0
-    if (levels.log_degeneracy >= 0).all():
-        assert state.entropy >= 0
-        assert state.log_participation_ratio >= -tiny
-
-
-@fixed
-@given(seeds)
-def test_energy_falls_and_entropy_is_an_arch(seed: int) -> None:
-    beta = np.linspace(-6, 6, 101)
-    state = canonical(random_levels(seed), beta)
-    assert (np.diff(state.internal_energy) <= 1e-13).all()
-    assert (np.diff(state.entropy[beta <= 0]) >= -1e-13).all()
-    assert (np.diff(state.entropy[beta >= 0]) <= 1e-13).all()
-
-
-@fixed
-@given(seeds, st.lists(st.one_of(betas, st.sampled_from([-INF, -0.0, 0.0, INF])), max_size=8))
-def test_many_beta_at_once_are_each_alone(seed: int, several: list[float]) -> None:
-    levels = random_levels(seed)
-    together = canonical(levels, several)
-    for i, beta in enumerate(several):
-        alone = canonical(levels, beta)
-        for name in FIELDS:
-            np.testing.assert_allclose(
-                getattr(together, name)[i], getattr(alone, name), rtol=1e-14, atol=1e-300
-            )
-
-
 def test_negative_control_the_naive_sum_over_levels_is_not_over_states() -> None:
     # Dropping the degeneracy must fail the closed form that the right sum passes.
     spins = np.arange(11.0)
@@ -380,151 +186,3 @@ def test_negative_control_the_naive_sum_over_levels_is_not_over_states() -> None
     exact = 10 * float(canonical(TWO, -0.7).entropy)
     assert canonical(EnergyLevels(spins, log_g), -0.7).entropy == pytest.approx(exact, rel=1e-11)
     assert canonical(EnergyLevels(spins), -0.7).entropy != pytest.approx(exact, rel=0.1)
-
-
-# ------------------------------------------------------------------------------------------------
-# spectra without an upper bound
-
-OSCILLATOR = EnergyLevels(np.arange(400.0), bounded_above=False)
-
-
-def test_truncated_oscillator_meets_its_closed_form_where_it_is_accepted() -> None:
-    # At most 1e-9 of the population is missing, at energies of up to 21/β: U is off by a few
-    # 1e-8 at the worst, C by a few 1e-7.
-    beta = np.array([0.052, 0.1, 1.0, 10.0, 700.0, INF])
-    state = canonical(OSCILLATOR, beta)
-    x = beta[:-1]
-    np.testing.assert_allclose(state.internal_energy[:-1], 1 / np.expm1(x), rtol=3e-8)
-    np.testing.assert_allclose(state.heat_capacity[:-1], (x / 2 / np.sinh(x / 2)) ** 2, rtol=1e-6)
-    np.testing.assert_allclose(
-        state.entropy[:-1], x / np.expm1(x) - np.log1p(-np.exp(-x)), rtol=1e-8
-    )
-    assert (state.internal_energy[-1], state.entropy[-1]) == (0.0, 0.0)
-
-
-def test_the_missing_fraction_of_an_oscillator_is_estimated_exactly() -> None:
-    # n levels leave out e^{−nβ}: accepted up to 1e-9, refused just beyond.
-    edge = math.log(1e9) / 400
-    canonical(OSCILLATOR, edge * 1.0001)
-    with pytest.raises(TruncatedSpectrumError, match="list more levels"):
-        canonical(OSCILLATOR, edge * 0.9999)
-
-
-@pytest.mark.parametrize("beta", [1e-300, 0.001, [1.0, 0.01]])
-def test_a_list_that_ends_too_early_is_refused(beta: object) -> None:
-    with pytest.raises(TruncatedSpectrumError):
-        canonical(OSCILLATOR, beta)
-
-
-def test_a_list_of_states_is_refused_like_a_list_of_levels() -> None:
-    # three oscillators, 2-fold as levels with g and as single states, must agree on the edge
-    shells = np.arange(60.0)
-    g = (shells + 1) * (shells + 2) / 2
-    levels = EnergyLevels(shells, np.log(g), bounded_above=False)
-    states = EnergyLevels(np.repeat(shells, g.astype(int)), bounded_above=False)
-    for beta in np.geomspace(0.3, 0.8, 30):
-        outcomes = []
-        for spectrum in (levels, states):
-            try:
-                canonical(spectrum, beta)
-                outcomes.append(True)
-            except TruncatedSpectrumError:
-                outcomes.append(False)
-        assert outcomes[0] == outcomes[1]
-
-
-def test_dense_levels_do_not_hide_what_is_missing() -> None:
-    # spacing kT/1000: the last level holds 1e-9, yet e^{−βE} = 1e-6 lies above it
-    beta, top = 1.0, math.log(1e6)
-    dense = EnergyLevels(np.arange(0.0, top, 1e-3), bounded_above=False)
-    with pytest.raises(TruncatedSpectrumError):
-        canonical(dense, beta)
-
-
-@pytest.mark.parametrize("beta", [-INF, -1.0, -1e-300, -0.0, 0.0, [1.0, -2.0], [[0.0]]])
-def test_no_equilibrium_without_an_upper_bound_at_beta_not_positive(beta: object) -> None:
-    with pytest.raises(UnboundedSpectrumError, match="no upper bound"):
-        canonical(OSCILLATOR, beta)
-
-
-def test_one_level_of_an_endless_spectrum_is_not_enough() -> None:
-    with pytest.raises(TruncatedSpectrumError):
-        canonical(EnergyLevels([0.0], bounded_above=False), 1.0)
-    assert canonical(EnergyLevels([0.0, 1.0], bounded_above=False), INF).entropy == 0.0
-
-
-# ------------------------------------------------------------------------------------------------
-# batches of spectra, and bad input
-
-
-def test_a_batch_of_spectra_is_each_alone() -> None:
-    rng = np.random.default_rng(20261120)
-    energies, log_g = rng.normal(size=(2, 3, 8)), rng.normal(size=(3, 8))
-    beta = [-INF, -1.0, 0.0, 2.0]
-    batch = boltzmann_sums(energies, log_g, beta)
-    assert isinstance(batch, Thermodynamics)
-    assert batch.entropy.shape == (2, 3, 4)
-    for i in np.ndindex(2, 3):
-        alone = canonical(EnergyLevels(energies[i], log_g[i[1]]), beta)
-        assert isinstance(alone, CanonicalState)
-        for name in FIELDS:
-            np.testing.assert_array_equal(getattr(batch, name)[i], getattr(alone, name))
-    assert boltzmann_sums(energies, None, -0.5).internal_energy.shape == (2, 3)
-
-
-@pytest.mark.parametrize("beta", [-INF, -1.0, -0.0, 0.0, 1.0, INF])
-@pytest.mark.parametrize("hidden", [0.0, 1e6, INF, -INF, math.nan])
-def test_a_masked_level_is_not_there(beta: float, hidden: float) -> None:
-    masked = boltzmann_sums([hidden, 1.0, -2.0, hidden], [-INF, 0.5, 0.0, -INF], beta)
-    open_only = boltzmann_sums([1.0, -2.0], [0.5, 0.0], beta)
-    for name in FIELDS:
-        np.testing.assert_array_equal(getattr(masked, name), getattr(open_only, name))
-
-
-def test_more_numbers_than_are_held_at_once() -> None:
-    # 3 · 2²¹ numbers are summed in two parts
-    levels = EnergyLevels(np.linspace(-1, 1, 1 << 21))
-    beta = np.array([-1.0, 0.0, 1.0])
-    state = canonical(levels, beta)
-    np.testing.assert_allclose(
-        state.internal_energy, -beta / 3 + 2 * beta**3 / 90, atol=3e-3
-    )  # the Langevin function, to fifth order
-    assert state.entropy[0] == pytest.approx(state.entropy[2], rel=1e-13)
-
-
-BAD_SPECTRA = {
-    "scalar": (1.0, None),
-    "no levels": ([], None),
-    "no levels in a batch": (np.empty((3, 0)), None),
-    "nan": ([0.0, math.nan], None),
-    "infinite": ([0.0, INF], None),
-    "infinite and open": ([0.0, INF], [0.0, 0.0]),
-    "nan degeneracy": ([0.0, 1.0], [0.0, math.nan]),
-    "infinite degeneracy": ([0.0, 1.0], [0.0, INF]),
-    "all masked": ([[0.0, 1.0], [0.0, 1.0]], [[0.0, 0.0], [-INF, -INF]]),
-    "shapes": ([0.0, 1.0], [0.0, 0.0, 0.0]),
-    "more axes": ([0.0, 1.0], [[0.0, 0.0], [0.0, 0.0]]),
-    "text": (["a", "b"], None),
-    "complex": (np.array([1j, 0]), None),
-}
-
-
-@pytest.mark.parametrize(("energies", "log_g"), BAD_SPECTRA.values(), ids=BAD_SPECTRA.keys())
-def test_bad_spectra_are_refused_in_one_line(energies: object, log_g: object) -> None:
-    with pytest.raises(InvalidInputError) as caught:
-        boltzmann_sums(energies, log_g, 1.0)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("beta", [math.nan, [0.0, math.nan], "hot", None, 1j])
-def test_bad_beta_is_refused_before_anything_else(beta: object) -> None:
-    for function in (lambda: canonical(TWO, beta), lambda: boltzmann_sums([math.nan], None, beta)):
-        with pytest.raises(InvalidInputError, match="β"):
-            function()
-    with pytest.raises(InvalidInputError, match="β"):
-        canonical(OSCILLATOR, beta)
-
-
-def test_a_list_is_not_levels() -> None:
-    with pytest.raises(InvalidInputError, match="EnergyLevels"):
-        canonical([0.0, 1.0], 1.0)
