@@ -148,7 +148,7 @@ def timed(run: Callable[..., Run], sweeps: int) -> tuple[Run, float]:
 def numbers_at(run: Run, b: int, seconds_per_sweep: float, chains: int) -> list[Any]:
     """Return τ(E), τ(|M|), R̂, and µs per sweep and per sample, at the β of number `b`."""
     order = run.absolute_magnetization
-    if run.beta[b] < 0 and run.staggered_magnetization is not None:
+    if run.beta[b] < 0 and run.staggered_series is not None:
         order = run.staggered_magnetization
     tau, micro = float(run.energy.tau[b]), seconds_per_sweep * 1e6
     rhat = float(split_rhat(run.energy_series)[b])

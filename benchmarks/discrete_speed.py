@@ -1,10 +1,11 @@
 """Speed of the discrete models: general couplings, Potts, clock; exchanges, events, demons.
 
-Attempted moves per nanosecond on the 64×64 torus, one process on one core, by processor time and by
-the clock on the wall; every chain has its own random numbers and its own β, half of them of each
-sign, |β| evenly spread over 0.1 … 1. Energies and magnetisation are measured every ten sweeps in
-the rows that say so. For rejection-free dynamics the unit is not an attempt but a move made, at
-β = ±1.5, and beside it stands by how much time runs faster than in attempted sweeps.
+Attempted moves per nanosecond on the 64×64 torus, and on a random graph of as many sites with 20
+neighbours on average; one process on one core, by processor time and by the clock on the wall;
+every chain has its own random numbers and its own β, half of them of each sign, |β| evenly spread
+over 0.1 … 1. Energies and magnetisation are measured every ten sweeps in the rows that say so. For
+rejection-free dynamics the unit is not an attempt but a move made, at β = ±1.5, and beside it
+stands by how much time runs faster than in attempted sweeps.
 
 Usage: ``python benchmarks/discrete_speed.py [--json FILE] [--repeats 7]``
 """
@@ -18,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from measure import machine, median_speed, print_table, write_record
 
-from thermo.lattice import square
+from thermo.lattice import Lattice, from_edges, square
 from thermo.models import Clock, Ising, Potts
 from thermo.models.difference import DifferenceModel
 from thermo.sampling.demon import DemonChains
@@ -32,14 +33,26 @@ BETA = np.linspace(0.1, 1.0, CHAINS) * np.where(np.arange(CHAINS) % 2, -1, 1)
 COLUMNS = ["64×64 torus, moves per nanosecond", "per core", "median", "least", "most"]
 
 
+def random_graph(n: int, neighbours: int) -> Lattice:
+    """Return a graph of n sites with so many neighbours on average, joined at random."""
+    pairs = np.sort(np.random.default_rng(1).integers(0, n, (n * neighbours, 2)), axis=1)
+    pairs = np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
+    chosen = np.random.default_rng(2).permutation(len(pairs))[: n * neighbours // 2]
+    return from_edges(n, pairs[chosen])
+
+
 def models() -> dict[str, DifferenceModel]:
     real = np.random.default_rng(1).normal(size=LATTICE.n_edges)
+    graph = random_graph(LATTICE.n_sites, 20)
+    on_graph = np.random.default_rng(1).normal(size=graph.n_edges)
     return {
         "Ising, Gaussian couplings": Ising(LATTICE, real),
         "Ising, Gaussian couplings, field 0.1": Ising(LATTICE, real, 0.1),
+        "Ising, Gaussian couplings, graph of 20 neighbours": Ising(graph, on_graph),
         "Potts, q = 3": Potts(LATTICE, 3),
         "Potts, q = 4": Potts(LATTICE, 4),
         "Potts, q = 10": Potts(LATTICE, 10),
+        "Potts, q = 3, graph of 20 neighbours": Potts(graph, 3),
         "Potts, q = 3, field 0.1": Potts(LATTICE, 3, field=0.1),
         "Potts, q = 3, Gaussian couplings": Potts(LATTICE, 3, real),
         "Potts, q = 10, Gaussian couplings": Potts(LATTICE, 10, real),

@@ -14,7 +14,7 @@ from llm_bridge.system import Freedom, System, freedom_rows
 from thermo import lattice
 from thermo.canonical import CanonicalState, canonical
 from thermo.curves import Curve, Measured, exact_curve, natural_scale
-from thermo.errors import EquilibrationWarning, UnboundedSpectrumError
+from thermo.errors import SpinlogitWarning, UnboundedSpectrumError
 from thermo.estimate.reweighting import energy_counts, multi_histogram
 from thermo.exact.density_of_states import ising_torus
 from thermo.freedom import kinetic_dof
@@ -120,7 +120,7 @@ def ising(size: int, b_grid: FloatArray, *, sweeps: int, seed: int) -> System:
     exact = ising_torus(size)
     origin, scale = natural_scale(exact)
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", EquilibrationWarning)
+        warnings.simplefilter("always", SpinlogitWarning)
         run = simulate(
             Ising(lattice.square(size)),
             SAMPLED_BETA,

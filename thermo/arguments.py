@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from reprlib import repr as short
 from typing import Any
@@ -18,6 +19,7 @@ __all__ = [
     "as_real",
     "checked_seed",
     "finite_number",
+    "nearest_name",
     "one_of",
     "shown",
     "true_or_false",
@@ -156,8 +158,14 @@ def whole_number(
     raise InvalidInputError(f"{name} = {shown(value)} was given; accepted: {accepted}{reason}")
 
 
-def one_of(value: Any, name: str, accepted: Sequence[str], of: str = "") -> str:
-    """Return `value` if it is one of the accepted names (`of` what), otherwise name the nearest.
+def one_of(
+    value: Any,
+    name: str,
+    accepted: Sequence[str],
+    of: str = "",
+    also_called: Mapping[str, str] | None = None,
+) -> str:
+    """Return `value` if it is one of the accepted names (`of` what), otherwise the `nearest_name`.
 
     Examples
     --------
@@ -168,11 +176,41 @@ def one_of(value: Any, name: str, accepted: Sequence[str], of: str = "") -> str:
     """
     if isinstance(value, str) and value in accepted:
         return value
-    near = get_close_matches(str(value), accepted, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    meant = nearest_name(value, accepted, also_called)
+    hint = f" (did you mean {meant!r}?)" if meant else ""
     raise InvalidInputError(
         f"{name} = {shown(value)} was given; accepted{of}: {', '.join(map(repr, accepted))}{hint}"
     )
+
+
+def nearest_name(
+    value: Any, names: Sequence[str], also_called: Mapping[str, str] | None = None
+) -> str | None:
+    """Return which name was probably meant, None if none is like it.
+
+    Parameters
+    ----------
+    value : object
+        What was given.
+    names : sequence of str
+        Capitals, spaces, hyphens and underscores make no difference.
+    also_called : mapping of str to str, optional
+        Other words, in small letters and without any of those, and what each of them means.
+
+    Examples
+    --------
+    >>> nearest_name("Heat-Bath", ("metropolis", "heat_bath"))
+    'heat_bath'
+    >>> nearest_name("Gibbs", ("metropolis", "heat_bath"), {"gibbs": "heat_bath"})
+    'heat_bath'
+    """
+    words = dict(also_called or {}) | {_plain(name): name for name in names}
+    near = get_close_matches(_plain(str(value)), [*words], n=1)
+    return words[near[0]] if near else None
+
+
+def _plain(word: str) -> str:
+    return re.sub(r"[\s_-]", "", word.casefold())
 
 
 def true_or_false(value: bool, name: str) -> bool:

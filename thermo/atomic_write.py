@@ -11,7 +11,7 @@ from pathlib import Path
 __all__ = ["replacement", "write_atomically"]
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes | memoryview) -> None:
     """Write a file that never exists in part, whatever stops the machine meanwhile."""
     with replacement(path) as temporary:
         temporary.write_bytes(content)

@@ -14,6 +14,7 @@ __all__ = [
     "SpinlogitWarning",
     "TautologyWarning",
     "EquilibrationWarning",
+    "UncertaintyWarning",
     "CheckpointWarning",
     "WorkerWarning",
 ]
@@ -80,6 +81,10 @@ class TautologyWarning(SpinlogitWarning):
 
 class EquilibrationWarning(SpinlogitWarning):
     """A run does not look equilibrated; its errors are not to be trusted."""
+
+
+class UncertaintyWarning(SpinlogitWarning):
+    """An error is a bound, or no error is known: what was sampled does not tell; it says why."""
 
 
 class CheckpointWarning(SpinlogitWarning):

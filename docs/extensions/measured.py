@@ -1,13 +1,18 @@
-"""``.. measured:: peers``: the table in ``docs/measured/peers.json``, as a benchmark wrote it."""
+"""``.. measured:: peers``: the table in ``docs/measured/peers.json``, as a benchmark wrote it.
+
+With ``:below: 0.2 per core`` only the rows whose number in the column "per core" is below 0.2, from
+the lowest up, without settings and machine, which stand with the whole table.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from docutils import nodes
-from docutils.parsers.rst import Directive
+from docutils.parsers.rst import Directive, directives
 from sphinx.application import Sphinx
 
 FOLDER = Path(__file__).parent.parent / "measured"
@@ -17,6 +22,9 @@ class Measured(Directive):
     """A table of measurements, its settings above and its machine below."""
 
     required_arguments = 1
+    option_spec: ClassVar[dict[str, Callable[[str], Any]]] = {
+        "below": directives.unchanged_required
+    }
 
     def run(self) -> list[nodes.Node]:
         """Read the record and make paragraphs and a table of it."""
@@ -26,11 +34,26 @@ class Measured(Directive):
             record = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise self.error(f"no record of measurements in {path.name}: {error}") from error
+        if "below" in self.options:
+            limit, _, column = self.options["below"].partition(" ")
+            if column not in record["columns"]:
+                raise self.error(f"{path.name} has no column {column!r}")
+            return [_table(*rows_below(record, float(limit), column))]
         return [
             nodes.paragraph("", record["settings"]),
             _table(record["columns"], record["rows"]),
             nodes.paragraph("", _machine(record["machine"]), classes=["machine"]),
         ]
+
+
+def rows_below(
+    record: dict[str, Any], limit: float, column: str
+) -> tuple[list[str], list[list[Any]]]:
+    """Return columns and rows of a table: the names, and what is below a limit in one column."""
+    place = record["columns"].index(column)
+    low = [row for row in record["rows"] if row[place] is not None and row[place] < limit]
+    rows = [[row[0], row[place]] for row in sorted(low, key=lambda row: float(row[place]))]
+    return [record["columns"][0], column], rows
 
 
 def _table(columns: list[str], rows: list[list[Any]]) -> nodes.table:

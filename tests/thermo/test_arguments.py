@@ -33,6 +33,7 @@ from thermo import (
 )
 from thermo.arguments import as_real, whole_number
 from thermo.errors import InvalidInputError, RunFileError
+from thermo.run.warmup import warmup
 
 MODEL = Ising(lattice.square(4))
 RUN: dict[str, Any] = {"sweeps": 4, "burn_in": 0, "replicas": 2}
@@ -146,6 +147,44 @@ def test_periodic_is_true_or_false(periodic: Any) -> None:
     refusal(lambda: exact.potts_chain(0.1, 4, 3, periodic=periodic))
 
 
+@pytest.mark.parametrize("progress", ["no", 0, None])
+def test_progress_is_true_or_false(progress: Any) -> None:
+    """The text "no" counts as True."""
+    for make in (
+        lambda: simulate(MODEL, 0.1, progress=progress, **RUN),
+        lambda: parallel_tempering(MODEL, [0.1, 0.2], exchange_every=1, progress=progress, **RUN),
+        lambda: population_annealing(MODEL, progress=progress, **ANNEAL),
+        lambda: demon_thermometer(MODEL, 0.0, 4, burn_in=0, progress=progress),
+        lambda: density_of_states(MODEL, progress=progress),
+        lambda: density_of_states(Potts(lattice.chain(3), 3), progress=progress),
+        lambda: density_of_states(MODEL, "wang_landau", progress=progress),
+        lambda: density_of_states(MODEL, "multicanonical", progress=progress),
+        lambda: density_of_states(MODEL, "reweighting", progress=progress),
+        lambda: warmup(progress=progress),
+    ):
+        assert refusal(make).startswith(f"progress = {progress!r} was given")
+
+
+@pytest.mark.parametrize("name", [None, 3, b"graph"])
+def test_a_graph_is_named_by_text(name: Any) -> None:
+    for make in (
+        lambda: lattice.from_edges(2, [(0, 1)], name=name),
+        lambda: lattice.from_sparse(csr_array(np.array([[0, 1], [1, 0]])), name=name),
+    ):
+        assert refusal(make).startswith(f"name = {name!r} was given; accepted: text")
+
+
+def test_a_staggered_magnetisation_that_there_is_not_says_why() -> None:
+    for model, words in (
+        (Ising(lattice.square(3)), "square 3×3 torus has odd cycles, but a staggered magnetis"),
+        (XY(lattice.triangular(3)), "has odd cycles, but a staggered magnetisation needs two sub"),
+        (Potts(lattice.square(4), 3), "accepted: Ising, clock, XY and Heisenberg models"),
+    ):
+        run = simulate(model, 0.0, 200, burn_in=10, replicas=8)
+        assert run.staggered_series is None
+        assert words in refusal(lambda run=run: run.staggered_magnetization)
+
+
 def test_arrays_are_shown_on_one_line() -> None:
     array = np.zeros((30, 30))
     for make in (
@@ -222,11 +261,12 @@ def test_the_largest_beta_of_exact_functions_is_no_overflow() -> None:
         simulate(MODEL, beta, **RUN | {"burn_in": 100, "sweeps": 20})
 
 
-def test_a_population_without_an_excited_member_has_no_error() -> None:
+def test_a_population_without_an_excited_member_has_a_bound_for_an_error() -> None:
     beta = np.linspace(0.0, 5.0, 41)
     run = population_annealing(Ising(lattice.chain(4)), beta, 512, sweeps=20, replicas=4, seed=1)
     assert run.energy.mean[-1] == -4.0
-    assert run.energy.error[-1] == run.heat_capacity.mean[-1] == run.heat_capacity.error[-1] == 0.0
+    assert run.energy.error[-1] == pytest.approx(4.0 / (run.energy.ess[-1] + 1.0))
+    assert run.heat_capacity.mean[-1] == 0.0 < run.heat_capacity.error[-1]
     assert run.log_partition_function.error[-1] > 0.0
     assert run.energy.error[4] > 0.0
 

@@ -139,7 +139,10 @@ def test_energies_that_lie_on_no_lattice_get_bins(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--beta", "warm"), "--beta warm was given"),
+        (("--beta", "warm"), "--beta 'warm' was given"),
+        (("--beta", ""), "--beta '' was given; accepted: numbers"),
+        (("--beta", "0.1,,0.2"), "--beta '' was given"),
+        (("--temperature", ""), "--temperature '' was given"),
         (("--beta", "nan"), "nan"),
         (("--beta", "0:1:0"), "from:to:count"),
         (("--beta", "1", "--temperature", "1"), "one of the two"),
@@ -150,6 +153,8 @@ def test_energies_that_lie_on_no_lattice_get_bins(tmp_path: Path) -> None:
         (("--model", "potts", "--q", "1"), "q = 1"),
         (("--model", "isng"), "did you mean 'ising'"),
         (("--lattice", "sqare"), "did you mean 'square'"),
+        (("--lattice", ""), "--lattice = ''"),
+        (("--update", "Heat-Bath"), "did you mean 'heat_bath'"),
         (("--disorder", "gausian"), "did you mean 'gaussian'"),
         (("--sweeps", "1" + 30 * "0"), "an integer 1 …"),
         (("--q", "4"), "--model potts"),

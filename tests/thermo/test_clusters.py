@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from fresh_process import in_fresh_process
 from hypothesis import given
 from hypothesis import strategies as st
+from same_bits import assert_same_bits
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -29,7 +28,6 @@ from thermo.sampling.cluster_rules import frustrated_cycle, joining_probability
 from thermo.sampling.lane_observables import LaneObservables
 from thermo.sampling.registry import batch_kind
 
-ROOT = Path(__file__).parents[2]
 SEED = 20261121
 BETA = np.array([-0.5, 0.0, 0.5, np.inf, -np.inf])
 KINDS = (ClusterBatch, ClusterLaneBatch)
@@ -60,14 +58,11 @@ def test_compiled_and_plain_python_give_the_same_bits(
     kind: Any, model: Any, update: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled, plain = made(kind, model, update), made(kind, model, update)
-    records = [compiled.record(2, 2)]
+    first = compiled.record(2, 2)
     for batch, kernel in ((cluster_batch, clusters), (cluster_lane_batch, cluster_lanes)):
         monkeypatch.setattr(batch, "advance", kernel.advance.py_func)
-    records.append(plain.record(2, 2))
-    for name, series in records[0].items():
-        assert np.array_equal(series, records[1][name])
-    for name, array in compiled.state().items():
-        assert np.array_equal(array, plain.state()[name])
+    assert_same_bits(first, plain.record(2, 2))
+    assert_same_bits(compiled.state(), plain.state())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -250,17 +245,8 @@ except IndexError:
 """
     printed = []
     for check in ("0", "1"):
-        environment = {
-            **os.environ,
-            "NUMBA_BOUNDSCHECK": check,
-            "NUMBA_CACHE_DIR": str(tmp_path / check),
-            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(ROOT)]),
-        }
         script = code if check == "1" else code.partition("batch._bonds")[0]
-        output = subprocess.run(
-            [sys.executable, "-c", script], env=environment, check=True, capture_output=True
-        )
-        printed.append(output.stdout.decode().splitlines())
+        printed.append(in_fresh_process(script, tmp_path / check, NUMBA_BOUNDSCHECK=check))
     assert printed[1] == [*printed[0], "caught"]
 
 

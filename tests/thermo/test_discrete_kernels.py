@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fresh_process import in_fresh_process
 from numba import njit
 
 from thermo.kernels import discrete, discrete_heat_bath
@@ -23,7 +21,6 @@ from thermo.models import Clock, Ising, Potts
 from thermo.sampling.discrete_batch import DiscreteBatch
 from thermo.sampling.discrete_rules import interactions
 
-ROOT = Path(__file__).parents[2]
 SEED = 20261121
 REAL = np.random.default_rng(SEED).normal(size=9)
 MODELS = (
@@ -157,20 +154,6 @@ def fingerprint() -> str:
     return digest.hexdigest()
 
 
-def in_fresh_process(code: str, cache: Path, **environment: str) -> list[str]:
-    """Run `code` after importing this module, compiling anew; return the words it prints."""
-    paths = [str(ROOT), str(Path(__file__).parent)]
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys\nsys.path[:0] = {paths}\n{code}"],
-        env={**os.environ, "NUMBA_CACHE_DIR": str(cache), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()
-
-
 def test_a_processor_without_wide_vectors_gives_the_same_bits_within_bounds(tmp_path: Path) -> None:
     """Compiled with bounds checking, which must also see a neighbour that does not exist."""
     code = """
@@ -183,13 +166,5 @@ try:
 except IndexError:
     print("caught")
 """
-    paths = [str(ROOT), str(Path(__file__).parent)]
     plain = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "NUMBA_BOUNDSCHECK": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys\nsys.path[:0] = {paths}\n{code}"],
-        env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), **plain},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout.split() == [fingerprint(), "caught"], done.stderr
+    assert in_fresh_process(code, tmp_path, **plain) == [fingerprint(), "caught"]

@@ -110,7 +110,7 @@ def test_autocovariance_is_the_direct_sum_whatever_the_slicing(
         axis=-1,
     )
     np.testing.assert_allclose(autocovariance(series), direct, atol=1e-12)
-    monkeypatch.setattr("thermo.estimate.autocorrelation._SCRATCH_NUMBERS", 1)
+    monkeypatch.setattr("thermo.estimate.slabs.SLAB_NUMBERS", 1)
     np.testing.assert_allclose(autocovariance(series), direct, atol=1e-12)
 
 

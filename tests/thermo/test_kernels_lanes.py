@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fresh_process import in_fresh_process
 from numba import njit
+from same_bits import assert_same_bits
 
 from thermo.errors import InvalidInputError
 from thermo.kernels import ising_lanes
@@ -34,7 +33,6 @@ from thermo.models import Ising
 from thermo.sampling.lane_batch import LaneBatch
 from thermo.sampling.row_batch import RowBatch
 
-ROOT = Path(__file__).parents[2]
 SEED = 20261120
 
 # Two sites, three neighbours at the middle, and an isolated site: kinds of degree 0, 1, 2 and 3.
@@ -188,8 +186,7 @@ def test_the_compiled_kernel_equals_its_python_bit_for_bit(
     second = in_python.record(2, 2)
     assert np.array_equal(compiled.rows, in_python.rows)
     assert np.array_equal(compiled._generator, in_python._generator)
-    for name, series in first.items():
-        assert np.array_equal(series, second[name])
+    assert_same_bits(first, second)
 
 
 @pytest.mark.parametrize(
@@ -244,20 +241,6 @@ def fingerprint() -> str:
     digest.update(energy.tobytes())
     digest.update(second.spins.tobytes())
     return digest.hexdigest()
-
-
-def in_fresh_process(code: str, cache: Path, **environment: str) -> list[str]:
-    """Run `code` after importing this module, compiling anew; return the words it prints."""
-    paths = [str(ROOT), str(Path(__file__).parent)]
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys\nsys.path[:0] = {paths}\n{code}"],
-        env={**os.environ, "NUMBA_CACHE_DIR": str(cache), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()
 
 
 def test_a_processor_without_wide_vectors_gives_the_same_bits(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from goodness_of_fit import P_LIMIT, energy_p
 from mistaken_kernel import mistaken
+from same_bits import assert_same_bits
 
 from thermo.errors import InvalidInputError
 from thermo.exact.density_of_states import ising_torus
@@ -71,10 +72,8 @@ def test_the_compiled_kernel_equals_its_python_bit_for_bit(
     monkeypatch.setattr(row_batch, "advance_strips", advance_strips.py_func)
     monkeypatch.setattr(row_batch, "count_totals", count_totals.py_func)
     second = in_python.record(2, 2)
-    for name, series in first.items():
-        assert np.array_equal(series, second[name])
-    for name, values in compiled.state().items():
-        assert np.array_equal(values, in_python.state()[name])
+    assert_same_bits(first, second)
+    assert_same_bits(compiled.state(), in_python.state())
 
 
 @pytest.mark.parametrize("coupling", [1.0, -0.7])

@@ -78,7 +78,8 @@ def test_bad_input_is_refused_in_one_sentence(make: Callable, words: str) -> Non
 
 
 def test_vector_models_have_no_levels_to_list() -> None:
-    assert not hasattr(XY(ring), "levels")
+    with pytest.raises(InvalidInputError, match=r"energies are a continuum; accepted: thermo"):
+        XY(ring).levels()
     assert isinstance(Heisenberg(ring), VectorModel)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from goodness_of_fit import P_LIMIT, counts_p, level_counts, student_limit, student_scatter_p
 from mistaken_kernel import mistaken
+from same_bits import assert_same_bits
 from scipy.special import ive
 
 from thermo.canonical import canonical
@@ -23,6 +24,7 @@ from thermo.kernels.flat_histogram import multicanonical_sweeps
 from thermo.lattice import chain, from_edges, square, triangular
 from thermo.levels import EnergyLevels
 from thermo.models import XY, Clock, Heisenberg, Ising, Potts
+from thermo.run.energy_walks import FlatWalks, LearningWalks, Preparation
 from thermo.run.flat_histogram import multicanonical
 from thermo.sampling import multicanonical as module
 from thermo.sampling.energy_grid import energy_grid, flat_system
@@ -152,8 +154,7 @@ def test_the_compiled_kernel_equals_its_python_bit_for_bit(
     monkeypatch.setattr(module, "multicanonical_sweeps", multicanonical_sweeps.py_func)
     with np.errstate(over="ignore"):
         in_python.sweep(20)
-    for name, values in compiled.state().items():
-        assert np.array_equal(values, in_python.state()[name]), name
+    assert_same_bits(compiled.state(), in_python.state())
 
 
 def test_sweeps_may_be_divided_over_calls_and_restored() -> None:
@@ -165,8 +166,7 @@ def test_sweeps_may_be_divided_over_calls_and_restored() -> None:
     in_parts.sweep(5)
     in_parts.restore(kept)
     in_parts.sweep(23)
-    for name, values in at_once.state().items():
-        assert np.array_equal(values, in_parts.state()[name]), name
+    assert_same_bits(at_once.state(), in_parts.state())
     with pytest.raises(InvalidInputError, match="state"):
         in_parts.restore(walk_of(CASES["Ising 4×4"]).state())
 
@@ -189,8 +189,18 @@ def test_unit_vectors_too_are_the_same_bits_and_keep_their_energy(
     monkeypatch.setattr(module, "multicanonical_sweeps", multicanonical_sweeps.py_func)
     with np.errstate(over="ignore"):
         in_python.sweep(20)
-    for name, values in compiled.state().items():
-        assert np.array_equal(values, in_python.state()[name]), name
+    assert_same_bits(compiled.state(), in_python.state())
+
+
+def test_no_walker_has_the_random_numbers_of_a_wang_landau_run_with_the_same_seed() -> None:
+    model, walkers = Ising(square(4)), 3
+    log_density = np.zeros(energy_grid(model).bins)
+    learning = LearningWalks(model, walkers, 10, SEED, None)
+    flat = FlatWalks(model, walkers, log_density, None, 10, 1, SEED, None)
+    works = (learning, Preparation(model, walkers, 10, SEED, None), flat)
+    begun = [work.begin(index, 0, None) for work in works for index in work.pieces]
+    streams = [tuple(piece.advance(0).state["generator"].ravel()) for piece in begun]
+    assert len(set(streams)) == len(streams) == 7
 
 
 def test_walkers_have_random_numbers_of_their_own() -> None:
@@ -334,7 +344,7 @@ def test_bad_input() -> None:
         multicanonical(XY(square(4)), 10)
     with pytest.raises(InvalidInputError, match="log_density"):
         Multicanonical(model, 2, np.random.SeedSequence(1), np.full(17, -np.inf))
-    with pytest.raises(InvalidInputError, match="counters"):
+    with pytest.raises(InvalidInputError, match="10000 walkers would need"):
         Multicanonical(model, 10_000, np.random.SeedSequence(1), np.zeros(6402), bin_width=0.01)
     with pytest.raises(NotConvergedError, match="weights were not ready"):
         multicanonical(Ising(square(16)), 100, walkers=2)

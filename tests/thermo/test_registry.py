@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import thermo
 from thermo.errors import InvalidInputError
 from thermo.lattice import chain, from_edges, square, triangular
 from thermo.models import XY, Clock, Heisenberg, Ising, Oscillator, Potts, TwoLevel, spin_glass
 from thermo.run.simulate import simulate
 from thermo.sampling.registry import accepted_updates, batch_kind
-from thermo.sampling.updates import UPDATES
+from thermo.sampling.updates import ALSO_CALLED, UPDATES
 
 STAR = from_edges(17, [(0, k) for k in range(1, 17)])
 
@@ -102,6 +103,65 @@ def test_what_there_is_not_is_refused(model: object, update: str, words: str) ->
     with pytest.raises(InvalidInputError, match=words) as refusal:
         batch_kind(model, update)
     assert "accepted" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("update", "meant"),
+    [
+        ("METROPOLIS", "metropolis"),
+        ("metropolis ", "metropolis"),
+        ("HEATBATH", "heat_bath"),
+        ("heat-bath", "heat_bath"),
+        ("Glauber", "heat_bath"),
+        ("Gibbs", "heat_bath"),
+        ("SW", "swendsen_wang"),
+        ("swendsen", "swendsen_wang"),
+        ("Swendsen-Wang", "swendsen_wang"),
+        ("cluster", "swendsen_wang"),
+        ("single cluster", "wolff"),
+        ("n-fold", "rejection_free"),
+        ("nfold", "rejection_free"),
+        ("BKL", "rejection_free"),
+        ("spin exchange", "kawasaki"),
+        ("demon", "thermo.demon_thermometer"),
+        ("replica-exchange", "thermo.parallel_tempering"),
+        ("overrelaxation", "over_relaxation"),
+    ],
+)
+def test_other_names_of_the_field_are_understood(update: str, meant: str) -> None:
+    model = XY(chain(4)) if meant == "over_relaxation" else Ising(chain(4))
+    with pytest.raises(InvalidInputError) as refusal:
+        batch_kind(model, update)
+    assert str(refusal.value).startswith(f"update = {update!r} was given; accepted for ")
+    assert str(refusal.value).endswith(f"(did you mean {meant!r}?)")
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("word", ["worm", "zzz", "", 3, None])
+def test_words_that_are_like_no_update_get_no_suggestion(word: object) -> None:
+    with pytest.raises(InvalidInputError, match=r"'swendsen_wang'$"):
+        batch_kind(Ising(chain(4)), word)
+
+
+def test_every_other_name_means_an_update_or_a_function() -> None:
+    functions = {f"thermo.{name}" for name in thermo.__all__}
+    assert set(ALSO_CALLED.values()) <= set(UPDATES) | functions
+    assert all(word == word.lower() and word.isalnum() for word in ALSO_CALLED)
+
+
+@pytest.mark.parametrize(
+    ("model", "update", "words"),
+    [
+        (Ising(chain(4)), "over_relaxation", "'over_relaxation' is for the continuous spins of XY"),
+        (Potts(chain(4), 3), "over-relaxation", "is for the continuous spins of XY and Heisenberg"),
+        (XY(chain(4)), "n-fold way", "'rejection_free' is for the discrete spins of Ising, Potts"),
+        (Heisenberg(chain(4)), "kawasaki", "is for the discrete spins of Ising, Potts and Clock"),
+    ],
+)
+def test_an_update_of_other_models_is_named_as_such(model, update: str, words: str) -> None:
+    with pytest.raises(InvalidInputError, match=f"update = '{update}' was given; .*{words}") as no:
+        batch_kind(model, update)
+    assert f"accepted for {type(model).__name__}: 'metropolis'" in str(no.value)
 
 
 @pytest.mark.parametrize(

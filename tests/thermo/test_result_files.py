@@ -37,6 +37,7 @@ def test_files_of_every_version_are_read(kind: str) -> None:
         assert contents(load_run(path)) == json.loads(path.with_suffix(".json").read_text("utf-8"))
 
 
+@pytest.mark.filterwarnings("ignore::thermo.errors.UncertaintyWarning")  # a small lattice's demon
 @pytest.mark.parametrize("kind", RESULTS)
 def test_a_loaded_result_is_bit_for_bit_the_saved_one(kind: str, tmp_path: Path) -> None:
     result = RESULTS[kind][1]()

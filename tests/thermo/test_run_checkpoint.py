@@ -19,8 +19,9 @@ import pytest
 from thermo.errors import CheckpointError, CheckpointWarning, InvalidInputError
 from thermo.lattice import square
 from thermo.models import XY, Ising
-from thermo.run import Run, chains, checkpoint, chunk, workers
+from thermo.run import Run, chains, checkpoint, live_batch, workers
 from thermo.run.chains import Progress
+from thermo.run.chunk import Chunk
 from thermo.run.directory_lock import DirectoryLock
 from thermo.run.simulate import simulate
 
@@ -176,7 +177,7 @@ def test_a_finished_run_is_read_without_a_sweep(
     def never(*_: object) -> None:
         raise AssertionError("a sweep was made")
 
-    monkeypatch.setattr(chunk.LiveBatch, "advance", never)
+    monkeypatch.setattr(live_batch.LiveBatch, "advance", never)
     assert_same(run(tmp_path), first)
 
 
@@ -331,12 +332,11 @@ from pathlib import Path
 from thermo.run.directory_lock import DirectoryLock
 
 lock = DirectoryLock(Path(sys.argv[1]))
-child = os.fork()
-if child == 0:
+if os.fork() == 0:
+    print(os.getpid(), flush=True)  # by the child: its copy of the lock is closed by now
     os.close(1)
     time.sleep(60)
     os._exit(0)
-print(child, flush=True)
 time.sleep(60)
 """
 
@@ -449,8 +449,8 @@ def test_the_bits_do_not_depend_on_where_the_way_is_cut(tmp_path: Path) -> None:
     generator = np.random.default_rng(SEED)
     seen: list[int] = []
 
-    class Cut(chunk.LiveBatch):
-        def advance(self, end: int) -> chunk.Chunk:
+    class Cut(live_batch.LiveBatch):
+        def advance(self, end: int) -> Chunk:
             seen.append(end)
             return super().advance(end)
 

@@ -231,6 +231,7 @@ def test_a_weak_field_carries_no_domain_wall_along(update: str, field: float) ->
     assert np.all(np.abs(run.energy.mean - exact) < 4.5 * run.energy.error)
 
 
+@pytest.mark.filterwarnings("ignore::thermo.errors.UncertaintyWarning")  # E keeps its minimum
 def test_the_unit_of_energy_does_not_matter() -> None:
     """3·0.1 and 0.3 differ in binary: flips that are neutral in one unit must be so in the other.
 

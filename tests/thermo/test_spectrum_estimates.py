@@ -18,7 +18,7 @@ from thermo.estimate.autocorrelation import mean_with_error
 from thermo.lattice import Lattice, chain, cubic, square, triangular
 from thermo.models import XY, Ising, Potts
 from thermo.run import Run
-from thermo.run.chunk import LiveBatch, spectrum_in
+from thermo.run.live_batch import LiveBatch, spectrum_in
 from thermo.run.plan import Plan
 from thermo.run.power_spectrum import half_spectrum, peak_and_beside, peaks, power
 from thermo.run.simulate import simulate

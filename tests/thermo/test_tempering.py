@@ -120,6 +120,7 @@ def test_continuous_spins() -> None:
     assert np.all(np.abs(run.energy.mean - exact) < 7 * run.energy.error)
 
 
+@pytest.mark.filterwarnings("ignore::thermo.errors.UncertaintyWarning")  # too few sweeps
 def test_same_seed_same_bits_for_any_threads_and_executors() -> None:
     arguments = {"sweeps": 50, "burn_in": 7, "exchange_every": 3, "replicas": 130}
     one = tempered(threads=1, **arguments)

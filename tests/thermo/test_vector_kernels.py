@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fresh_process import in_fresh_process
 from numba import njit
+from same_bits import assert_same_bits
 
 from thermo.errors import InvalidInputError
 from thermo.kernels import vector
@@ -35,7 +34,6 @@ from thermo.sampling.vector_batch import VectorBatch
 from thermo.sampling.vector_chains import VectorChains
 from thermo.sampling.vector_cluster_batch import VectorClusterBatch
 
-ROOT = Path(__file__).parents[2]
 SEED = 20261121
 SPIN_UPDATES = ("metropolis", "heat_bath", "over_relaxation")
 CLUSTER_UPDATES = ("wolff", "swendsen_wang")
@@ -150,10 +148,8 @@ def test_the_compiled_kernels_equal_their_python_bit_for_bit(
                 monkeypatch.setattr(module, name, getattr(module, name).py_func)
     with np.errstate(all="ignore"):  # wrap-around, and quotients that are not used
         second = in_python.record(2, 2)
-    for name, values in compiled.state().items():
-        assert np.array_equal(values, in_python.state()[name]), name
-    for name in first:
-        assert np.array_equal(first[name], second[name]), name
+    assert_same_bits(compiled.state(), in_python.state())
+    assert_same_bits(first, second)
 
 
 @pytest.mark.parametrize("update", [*SPIN_UPDATES, *CLUSTER_UPDATES])
@@ -193,20 +189,6 @@ def fingerprint() -> str:
             digest.update(batch.record(3, 2)["energy"].tobytes())
             digest.update(batch.spins.tobytes())
     return digest.hexdigest()
-
-
-def in_fresh_process(code: str, cache: Path, **environment: str) -> list[str]:
-    """Run `code` after importing this module, compiling anew; return the words it prints."""
-    paths = [str(ROOT), str(Path(__file__).parent)]
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys\nsys.path[:0] = {paths}\n{code}"],
-        env={**os.environ, "NUMBA_CACHE_DIR": str(cache), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()
 
 
 @pytest.mark.slow

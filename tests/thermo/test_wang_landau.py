@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from fresh_process import in_fresh_process
 from goodness_of_fit import student_limit, student_scatter_p
 from mistaken_kernel import mistaken
+from same_bits import assert_same_bits
 
 from thermo.errors import EquilibrationWarning, InvalidInputError
 from thermo.exact import ising_torus
@@ -24,7 +23,6 @@ from thermo.sampling import wang_landau as module
 from thermo.sampling.energy_grid import energy_grid
 from thermo.sampling.wang_landau import WangLandau
 
-ROOT = Path(__file__).parents[2]
 SEED = 20261121
 
 PLUS_MINUS = Ising(
@@ -164,8 +162,7 @@ def test_the_compiled_kernel_equals_its_python_bit_for_bit(
     monkeypatch.setattr(module, "wang_landau_sweeps", wang_landau_sweeps.py_func)
     with np.errstate(over="ignore"):
         in_python.sweep(20)
-    for name, values in compiled.state().items():
-        assert np.array_equal(values, in_python.state()[name]), name
+    assert_same_bits(compiled.state(), in_python.state())
 
 
 def test_sweeps_may_be_divided_over_calls_and_restored() -> None:
@@ -177,8 +174,7 @@ def test_sweeps_may_be_divided_over_calls_and_restored() -> None:
     in_parts.sweep(700)
     in_parts.restore(kept)
     in_parts.sweep(3800)
-    for name, values in at_once.state().items():
-        assert np.array_equal(values, in_parts.state()[name]), name
+    assert_same_bits(at_once.state(), in_parts.state())
 
 
 def test_walkers_may_be_put_where_they_have_never_been() -> None:
@@ -218,15 +214,7 @@ try:
 except IndexError:
     print("caught")
 """
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{code}"],
-        env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_BOUNDSCHECK": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["54000", "caught"]
+    assert in_fresh_process(code, tmp_path, NUMBA_BOUNDSCHECK="1") == ["54000", "caught"]
 
 
 # ---- bad input ---------------------------------------------------------------------------------

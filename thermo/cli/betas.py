@@ -49,6 +49,6 @@ def _numbers(part: str, name: str) -> list[float]:
     except (ValueError, IndexError):
         pass
     raise InvalidInputError(
-        f"{name} {part} was given; accepted: numbers such as 0.44, -1 or inf, and from:to:count "
+        f"{name} {part!r} was given; accepted: numbers such as 0.44, -1 or inf, and from:to:count "
         f"such as -1:1:9 (at most {_MOST_BETAS}), with commas between"
     )

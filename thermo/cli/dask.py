@@ -38,7 +38,7 @@ def executor_at(address: str | None) -> Iterator[Executor | None]:
         client = Client(address, timeout="5s")
     except (OSError, ValueError, TimeoutError) as error:
         raise InvalidInputError(
-            f"no Dask scheduler answers at {printable(address)}; accepted: the address that "
+            f"no Dask scheduler answers at {printable(address)!r}; accepted: the address that "
             "'dask scheduler' prints, such as tcp://127.0.0.1:8786"
         ) from error
     with client:

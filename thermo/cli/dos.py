@@ -10,7 +10,15 @@ import typer
 
 from thermo.arguments import one_of
 from thermo.cli.dask import DaskOption, executor_at
-from thermo.cli.output import JsonFlag, SeedOption, check_output, plain, print_json
+from thermo.cli.output import (
+    CheckpointOption,
+    JsonFlag,
+    OverwriteFlag,
+    SeedOption,
+    check_output,
+    plain,
+    print_json,
+)
 from thermo.cli.system import (
     ChiralityOption,
     CouplingOption,
@@ -55,11 +63,8 @@ def dos_command(
     out: Annotated[
         Path | None, typer.Option("--out", help="Table of E and ln g to write (.csv).")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --out.")] = False,
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option("--checkpoint", help="Folder to save to, and to resume from if it exists."),
-    ] = None,
+    overwrite: OverwriteFlag = False,
+    checkpoint: CheckpointOption = None,
     dask: DaskOption = None,
     seed: SeedOption = 0,
     as_json: JsonFlag = False,

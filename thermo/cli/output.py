@@ -15,11 +15,24 @@ import typer
 from thermo.errors import InvalidInputError
 from thermo.printable import printable
 
-__all__ = ["check_output", "plain", "print_json"]
+__all__ = [
+    "CheckpointOption",
+    "JsonFlag",
+    "OverwriteFlag",
+    "SeedOption",
+    "check_output",
+    "plain",
+    "print_json",
+]
 
 SeedOption = Annotated[
     int, typer.Option("--seed", min=0, max=2**64 - 1, help="Seed of every random number.")
 ]
+CheckpointOption = Annotated[
+    Path | None,
+    typer.Option("--checkpoint", help="Folder to save to, and to resume from if it exists."),
+]
+OverwriteFlag = Annotated[bool, typer.Option("--overwrite", help="Replace --out.")]
 JsonFlag = Annotated[
     bool, typer.Option("--json", help="One JSON document on standard output, nothing else there.")
 ]

@@ -10,7 +10,15 @@ import typer
 
 from thermo.cli.betas import parse_betas
 from thermo.cli.dask import DaskOption, executor_at
-from thermo.cli.output import JsonFlag, SeedOption, check_output, plain, print_json
+from thermo.cli.output import (
+    CheckpointOption,
+    JsonFlag,
+    OverwriteFlag,
+    SeedOption,
+    check_output,
+    plain,
+    print_json,
+)
 from thermo.cli.system import (
     ChiralityOption,
     CouplingOption,
@@ -68,11 +76,8 @@ def simulate_command(
     ] = None,
     threads: Annotated[int | None, typer.Option("--threads", help="[one per core]")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Run file (netCDF) to write.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --out.")] = False,
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option("--checkpoint", help="Folder to save to, and to resume from if it exists."),
-    ] = None,
+    overwrite: OverwriteFlag = False,
+    checkpoint: CheckpointOption = None,
     dask: DaskOption = None,
     seed: SeedOption = 0,
     as_json: JsonFlag = False,

@@ -75,7 +75,8 @@ def spin_model(
             )
         lattice = _graph(graph)
     else:
-        make = getattr(lattices, one_of(lattice_name or "square", "--lattice", LATTICES))
+        named = "square" if lattice_name is None else lattice_name
+        make = getattr(lattices, one_of(named, "--lattice", LATTICES))
         lattice = make(16 if size is None else size, periodic=not open_edges)
     if q is not None and name not in ("potts", "clock"):
         raise InvalidInputError(

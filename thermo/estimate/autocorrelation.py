@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
 from thermo.errors import InvalidInputError
+from thermo.estimate.slabs import slabs
 
 __all__ = ["MeanWithError", "autocovariance", "mean_with_error", "rounded_to_error", "split_rhat"]
 
 Array = NDArray[np.float64]
-
-_SCRATCH_NUMBERS = 4_000_000  # float64 numbers per slice of the FFT: 32 MB, whatever the run's size
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,12 @@ class MeanWithError:
         """Return the same estimate at some of the leading indices."""
         fields = (self.mean, self.error, self.ess, self.tau)
         return MeanWithError(*(np.asarray(field)[index] for field in fields))
+
+    @classmethod
+    def joined(cls, parts: Iterable[Self]) -> Self:
+        """Put estimates of arrays (...) one after the other along the first axis."""
+        fields = ((part.mean, part.error, part.ess, part.tau) for part in parts)
+        return cls(*(np.concatenate(values) for values in zip(*fields, strict=True)))
 
     def __str__(self) -> str:
         mean, error = np.broadcast_arrays(self.mean, self.error)
@@ -126,14 +132,24 @@ def autocovariance(series: ArrayLike) -> Array:
     flat = chains.reshape(-1, m, n)
     covariance = np.empty((len(flat), n))
     length = next_fast_len(2 * n, real=True)  # zero padding: no wrap-around
-    step = max(1, _SCRATCH_NUMBERS // (m * length))
-    for start in range(0, len(flat), step):
-        part = flat[start : start + step]
-        deviation = part - part.mean(axis=(-2, -1), keepdims=True)
-        transform = rfft(deviation, n=length, axis=-1)
-        power = (transform.real**2 + transform.imag**2).mean(axis=-2)
-        covariance[start : start + step] = irfft(power, n=length, axis=-1)[:, :n] / n
+    for rows in slabs((len(flat), m * length)):
+        part, power = flat[rows], np.zeros(())
+        mean = part.mean(axis=(-2, -1), keepdims=True)
+        for some in slabs((m, len(part) * length)):
+            power = power + _summed_power(part[:, some], mean, length)
+        covariance[rows] = irfft(power / m, n=length, axis=-1)[:, :n] / n
     return covariance.reshape(*lead, n)
+
+
+def _summed_power(chains: Array, mean: Array, length: int) -> Array:
+    """Σ over the chains of |Fourier transform of x − x̄|², (rows, chain, draw) to (rows, …)."""
+    padded = np.zeros((*chains.shape[:2], length))
+    np.subtract(chains, mean, out=padded[..., : chains.shape[-1]])
+    transform = rfft(padded, axis=-1)
+    del padded
+    power = transform.real**2
+    power += transform.imag**2
+    return power.sum(axis=-2)
 
 
 def mean_with_error(series: ArrayLike) -> MeanWithError:
@@ -182,6 +198,14 @@ def mean_with_error(series: ArrayLike) -> MeanWithError:
     (True, 0.5)
     """
     chains = _checked(series)
+    lead, (m, n) = chains.shape[:-2], chains.shape[-2:]
+    flat = chains.reshape(-1, m, n)
+    estimate = MeanWithError.joined(_mean_with_error(flat[rows]) for rows in slabs(flat.shape))
+    return MeanWithError(*(values.reshape(lead) for values in vars(estimate).values()))
+
+
+def _mean_with_error(chains: Array) -> MeanWithError:
+    """`mean_with_error` of an array (rows, chain, draw), whole."""
     m, n = chains.shape[-2:]
     total = m * n
     mean = chains.mean(axis=(-2, -1))
@@ -194,7 +218,8 @@ def mean_with_error(series: ArrayLike) -> MeanWithError:
         tau, window = np.full(mean.shape, 0.5), np.zeros(mean.shape)
     else:
         pairs = covariance[..., 0 : n - 1 : 2] + covariance[..., 1:n:2]
-        pairs = np.minimum.accumulate(pairs / variance[..., None], axis=-1)
+        pairs /= variance[..., None]
+        np.minimum.accumulate(pairs, axis=-1, out=pairs)
         positive = pairs > 0.0  # non-increasing, hence a prefix
         tau = np.sum(pairs, axis=-1, where=positive) - 0.5
         window = 2.0 * np.count_nonzero(positive, axis=-1) - 1.0
@@ -204,7 +229,7 @@ def mean_with_error(series: ArrayLike) -> MeanWithError:
     variance = variance + squared_error
     ess = np.where(constant, float(total), variance / squared_error)
     return MeanWithError(
-        mean=np.asarray(mean),
+        mean=mean,
         error=np.where(constant, 0.0, np.sqrt(squared_error)),
         ess=ess,
         tau=total / (2.0 * ess),
@@ -243,14 +268,26 @@ def split_rhat(series: ArrayLike) -> Array:
         raise InvalidInputError(
             f"split_rhat was given {chains.shape[-1]} draws per chain; it needs at least 4"
         )
-    half = chains.shape[-1] // 2
-    halves = np.concatenate([chains[..., :half], chains[..., -half:]], axis=-2)
-    within = halves.var(axis=-1, ddof=1).mean(axis=-1)
-    between = halves.mean(axis=-1).var(axis=-1, ddof=1)
-    stuck = np.ptp(halves, axis=-1).max(axis=-1) == 0.0
-    agree = np.ptp(halves, axis=(-2, -1)) == 0.0
-    ratio = np.sqrt((half - 1) / half + between / np.where(stuck, 1.0, within))
-    return np.where(agree, 1.0, np.where(stuck, np.inf, ratio))
+    half, lead = chains.shape[-1] // 2, chains.shape[:-2]
+    flat = chains.reshape(-1, *chains.shape[-2:])
+    parts = []
+    for rows in slabs(flat.shape):
+        part = flat[rows]
+        halves = part[..., :half], part[..., -half:]
+        mean, variance, low, high = (
+            np.concatenate([of_half(each, axis=-1) for each in halves], axis=-1)
+            for of_half in (np.mean, _variance, np.min, np.max)
+        )
+        within, between = variance.mean(axis=-1), mean.var(axis=-1, ddof=1)
+        stuck = (low == high).all(axis=-1)
+        agree = low.min(axis=-1) == high.max(axis=-1)
+        ratio = np.sqrt((half - 1) / half + between / np.where(stuck, 1.0, within))
+        parts.append(np.where(agree, 1.0, np.where(stuck, np.inf, ratio)))
+    return np.concatenate(parts).reshape(lead)
+
+
+def _variance(values: Array, axis: int) -> Array:
+    return values.var(axis=axis, ddof=1)
 
 
 def _checked(series: ArrayLike) -> Array:
@@ -260,6 +297,6 @@ def _checked(series: ArrayLike) -> Array:
             f"a series of shape {chains.shape} was given; accepted: (..., chain, draw) with at "
             "least two numbers in the last two axes"
         )
-    if not np.isfinite(chains).all():
+    if not np.isfinite([chains.min(initial=0.0), chains.max(initial=0.0)]).all():
         raise InvalidInputError("the series holds NaN or infinity; every draw must be finite")
     return chains

@@ -155,5 +155,5 @@ def block_means(series: ArrayLike, blocks_per_chain: int = 1) -> Array:
         )
     length = n // blocks_per_chain
     used = chains[..., n - length * blocks_per_chain :]
-    means = used.reshape(*chains.shape[:-2], m * blocks_per_chain, length).mean(axis=-1)
-    return np.moveaxis(means, -1, 0)
+    means = used.reshape(*chains.shape[:-1], blocks_per_chain, length).mean(axis=-1)
+    return np.moveaxis(means.reshape(*chains.shape[:-2], m * blocks_per_chain), -1, 0)

@@ -13,6 +13,7 @@ from thermo.canonical import canonical
 from thermo.errors import InvalidInputError, NotConvergedError
 from thermo.estimate.jackknife import JackknifeEstimate
 from thermo.estimate.sampled_density import SampledDensity, normalized_levels
+from thermo.estimate.slabs import slabs
 from thermo.levels import EnergyLevels
 from thermo.temperature import as_beta
 
@@ -139,17 +140,23 @@ def energy_counts(series: ArrayLike, energies: ArrayLike) -> Array:
     if draws.size == 0:
         raise InvalidInputError("no draws at all were given; at least one is needed")
     middle = 0.5 * (grid[1:] + grid[:-1])
-    index = np.searchsorted(middle, draws)
-    step = float(np.diff(grid).min(initial=np.inf))
-    off = ~(np.abs(grid[index] - draws) <= 1e-6 * min(step, 1.0))
-    if off.any():
-        raise InvalidInputError(
-            f"the energy {draws[off][0]:g} is not on the grid; accepted: energies of the grid only"
-        )
-    runs, replicas, _ = draws.shape
-    row = np.arange(runs * replicas).reshape(runs, replicas, 1) * len(grid)
-    flat = np.bincount((row + index).ravel(), minlength=runs * replicas * len(grid))
-    return np.swapaxes(flat.reshape(runs, replicas, len(grid)), 0, 1).astype(np.float64)
+    rounding = 1e-6 * min(float(np.diff(grid).min(initial=np.inf)), 1.0)
+    runs, replicas, number = draws.shape
+    flat = draws.reshape(-1, number)
+    counts = np.empty((len(flat), len(grid)))
+    for rows in slabs((len(flat), max(number, len(grid)))):
+        some = flat[rows]
+        index = np.searchsorted(middle, some)
+        off = ~(np.abs(grid[index] - some) <= rounding)
+        if off.any():
+            raise InvalidInputError(
+                f"the energy {some[off][0]:g} is not on the grid; accepted: energies of the grid "
+                "only"
+            )
+        index += np.arange(len(some))[:, None] * len(grid)
+        seen = np.bincount(index.ravel(), minlength=len(some) * len(grid))
+        counts[rows] = seen.reshape(len(some), len(grid))
+    return np.swapaxes(counts.reshape(runs, replicas, len(grid)), 0, 1)
 
 
 def multi_histogram(
@@ -232,7 +239,8 @@ def multi_histogram(
     )
     weight = _weights(table, ess)
     order = np.flatnonzero(finite)[np.argsort(b[finite], kind="stable")]
-    b, table = b[order], (table * weight[:, None])[:, order]
+    b, table = b[order], table[:, order]
+    table *= weight[order, None]
     if len(b) == 0 or not b[0] <= 0.0 <= b[-1]:
         span = f"between β = {b[0]:g} and {b[-1]:g}" if len(b) else "at infinite β only"
         raise InvalidInputError(
@@ -245,7 +253,7 @@ def multi_histogram(
     levels, free, shared = _combine(grid, table.sum(axis=0), b, log_states, start=None)
     replicas = []
     for left_out in range(len(table) if len(table) > 1 else 0):
-        rest = np.delete(table, left_out, axis=0).sum(axis=0)
+        rest = table[:left_out].sum(axis=0) + table[left_out + 1 :].sum(axis=0)
         replicas.append(_combine(grid, rest, b, log_states, start=free)[0])
     log_z = canonical(levels, b).log_partition_function
     return MultiHistogram(

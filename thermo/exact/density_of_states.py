@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from thermo.arguments import finite_number, whole_number
+from thermo.arguments import finite_number, true_or_false, whole_number
 from thermo.errors import InvalidInputError
 from thermo.kernels.modular import inverse_transform, torus_polynomial_values
 from thermo.lattice import square
@@ -67,7 +67,7 @@ def ising_torus_counts(
     m, n = _sides(rows, columns)
     if n % 2 and not m % 2:
         m, n = n, m  # the same lattice; an even n has more primes to choose from
-    return _torus_counts(m, n, bool(progress))
+    return _torus_counts(m, n, true_or_false(progress, "progress"))
 
 
 @lru_cache(maxsize=32)
@@ -179,6 +179,7 @@ def exact_levels(model: Any, *, progress: bool = False) -> EnergyLevels:
     """
     if isinstance(model, Ising) and _is_plain_square_torus(model):
         return ising_torus(model.lattice.shape[0], coupling=model.coupling, progress=progress)
+    true_or_false(progress, "progress")
     enumerate_levels = getattr(model, "levels", None)
     if not callable(enumerate_levels):
         raise InvalidInputError(
@@ -187,6 +188,8 @@ def exact_levels(model: Any, *, progress: bool = False) -> EnergyLevels:
     try:
         return enumerate_levels()
     except InvalidInputError as error:
+        if hasattr(model, "components"):
+            raise  # no size would help
         raise InvalidInputError(
             f"no exact density of states of {model!r} is within reach. Accepted: the periodic "
             f"square Ising lattice in zero field with at most {LARGEST_TORUS} sites, and models "

@@ -22,7 +22,7 @@ def exchange_energy(
     maximum: int,
     attempts: int,
     system,
-    means: np.ndarray,
+    moments: np.ndarray,
 ) -> None:
     """Attempt moves at random sites, each made if the demon can pay for it or take what it yields.
 
@@ -36,24 +36,31 @@ def exchange_energy(
     attempts : int
         Per replica.
     system : thermo.kernels.flat_moves.DiscreteSystem
-    means : (replicas,) float64
-        Written: the average of what the demon has after each attempt.
+    moments : (replicas, 3) float64
+        Written: the averages, over the attempts, of how full the purse is after each (0 … 1), of
+        its square and of its cube.
     """
     for replica in range(len(states)):
         spins = states[replica]
         s0, s1 = streams[replica, 0], streams[replica, 1]
         purse = purses[replica]
-        total = 0.0
+        full = purse / maximum
+        first, second, third = 0.0, 0.0, 0.0
         for _ in range(attempts):
             site, new, cost, s0, s1 = propose(spins, s0, s1, system)
             if 0 <= purse - cost <= maximum:
                 assign(spins, site, new)
                 purse -= cost
-            total += purse
+                full = purse / maximum
+            first += full
+            second += full * full
+            third += full * full * full
         purses[replica] = purse
         streams[replica, 0] = s0
         streams[replica, 1] = s1
-        means[replica] = total / attempts
+        moments[replica, 0] = first / attempts
+        moments[replica, 1] = second / attempts
+        moments[replica, 2] = third / attempts
 
 
 @njit(cache=True, nogil=True)

@@ -61,7 +61,7 @@ def pack(lanes: np.ndarray) -> np.ndarray:
 def unpack(words: np.ndarray) -> np.ndarray:
     """Unpack words ``(rows, WORDS)`` into booleans ``(rows, LANES)``: the inverse of `pack`."""
     octets = np.ascontiguousarray(words, dtype="<u8").view(np.uint8)
-    return np.unpackbits(octets, axis=-1, bitorder="little").astype(bool)
+    return np.unpackbits(octets, axis=-1, bitorder="little").view(bool)
 
 
 def load(rows: np.ndarray, row: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import coo_array, issparse
 
-from thermo.arguments import as_array, as_real, whole_number
+from thermo.arguments import as_array, as_real, shown, whole_number
 from thermo.errors import InvalidInputError
 from thermo.lattice.lattice import Lattice
 from thermo.memory import check_memory_of
@@ -49,6 +49,8 @@ def from_edges(n: int, edges: ArrayLike, *, name: str = "graph") -> Lattice:
     ([[0, 1], [1, 2]], [[0, 1], [2, 1]])
     """
     n = whole_number(n, "n", 1, most=_MOST_SITES)
+    if not isinstance(name, str):
+        raise InvalidInputError(f"name = {shown(name)} was given; accepted: text")
     check_memory_of(n, _BYTES_PER_SITE, "sites")
     pairs = as_array(edges, "edges", "integers of shape (M, 2)")
     if pairs.size == 0:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from thermo.arguments import as_real
 from thermo.errors import InvalidInputError
 from thermo.lattice import Lattice
+from thermo.levels import EnergyLevels
 from thermo.models.ising import Ising
 from thermo.models.spin_model import Array, SpinModel
 
@@ -102,6 +103,20 @@ class VectorModel(SpinModel):
         bonds = self.lattice.adjacent_bonds[start:end]
         local = self._times_couplings(np.swapaxes(around, -1, -2), bonds) + self.fields[site]
         return ((s[..., site, :] - turned) * local).sum(axis=-1)
+
+    def levels(self) -> EnergyLevels:
+        """Refuse: there are no levels to list, for the energies are a continuum.
+
+        Raises
+        ------
+        InvalidInputError
+            Always; it says which methods sample the density of states in bins.
+        """
+        raise InvalidInputError(
+            f"levels of {self!r} were asked for, whose energies are a continuum; accepted: "
+            "thermo.density_of_states with method = 'multicanonical', 'wang_landau' or "
+            "'reweighting' and a bin_width"
+        )
 
     def ordered_states(self, sign: int = 1) -> Array:
         """Return the ordered configurations that H, or −H, prefers.

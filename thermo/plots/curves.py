@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from thermo.curves import Curve
+from thermo.curves import Curve, Measured
 from thermo.plots.axis import mark_temperature_axis, position_of
 from thermo.plots.style import STYLES, color_of
 
@@ -119,25 +119,7 @@ def plot_heat_capacity(ax: Axes, systems: Sequence[Drawn]) -> Axes:
     'heat capacity  C / k   per unit'
     """
     for key, curve, exact in systems:
-        line = exact if exact is not None else curve
-        order = np.argsort(-line.b)
-        x = position_of(line.b)[order]
-        ax.plot(
-            x,
-            line.heat_capacity.value[order],
-            linestyle=STYLES[key].line,
-            color=_INK,
-            linewidth=1.8,
-        )
-        _band(ax, curve, "heat_capacity")
-        _points(
-            ax,
-            key,
-            position_of(curve.b),
-            curve.heat_capacity.value,
-            curve,
-            curve.heat_capacity.error,
-        )
+        _along_hotness(ax, (key, curve, exact), "heat_capacity")
         if curve.ends:
             hottest = int(np.argmin(curve.b))
             ax.annotate(
@@ -186,26 +168,8 @@ def plot_effective_states(ax: Axes, systems: Sequence[Drawn]) -> Axes:
     'effective states  ln W$_{eff}$ / ln W'
     """
     for key, curve, exact in systems:
-        line = exact if exact is not None else curve
-        if not np.isfinite(line.log_states):
-            continue
-        order = np.argsort(-line.b)
-        ax.plot(
-            position_of(line.b)[order],
-            (line.entropy.value / line.log_states)[order],
-            linestyle=STYLES[key].line,
-            color=_INK,
-            linewidth=1.8,
-        )
-        _band(ax, curve, "entropy", divisor=curve.log_states)
-        _points(
-            ax,
-            key,
-            position_of(curve.b),
-            curve.entropy.value / curve.log_states,
-            curve,
-            curve.entropy.error / curve.log_states,
-        )
+        if np.isfinite(curve.log_states):
+            _along_hotness(ax, (key, curve, exact), "entropy", unit=curve.log_states)
     mark_temperature_axis(ax)
     ax.set_ylim(-0.03, 1.27)  # the legend above the curves
     ax.set_yticks(np.linspace(0.0, 1.0, 6))
@@ -233,6 +197,23 @@ def legend_handle(key: str, label: str) -> Line2D:
 def _reference_entropy(curve: Curve) -> float:
     """S₀, or for a system without one ln 2: that of two levels with its own lowest gap."""
     return curve.log_states if np.isfinite(curve.log_states) else float(np.log(2.0))
+
+
+def _along_hotness(ax: Axes, system: Drawn, quantity: str, unit: float = 1.0) -> None:
+    """A quantity of one system along the axis: line, spread between realisations, points."""
+    key, curve, exact = system
+    line = exact if exact is not None else curve
+    order = np.argsort(-line.b)
+    ax.plot(
+        position_of(line.b)[order],
+        (getattr(line, quantity).value / unit)[order],
+        linestyle=STYLES[key].line,
+        color=_INK,
+        linewidth=1.8,
+    )
+    measured: Measured = getattr(curve, quantity)
+    _band(ax, curve, quantity, unit)
+    _points(ax, key, position_of(curve.b), measured.value / unit, curve, measured.error / unit)
 
 
 def _points(
@@ -267,10 +248,10 @@ def _points(
     )
 
 
-def _band(ax: Axes, curve: Curve, quantity: str, divisor: float = 1.0) -> None:
+def _band(ax: Axes, curve: Curve, quantity: str, unit: float) -> None:
     """Spread between disorder realisations, 10 % to 90 %."""
     if quantity in curve.spread:
-        low, high = curve.spread[quantity] / divisor
+        low, high = curve.spread[quantity] / unit
         order = np.argsort(-curve.b)
         ax.fill_between(
             position_of(curve.b)[order], low[order], high[order], color="#9a9a9a", alpha=0.25, lw=0

@@ -14,15 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from thermo.arguments import checked_seed, whole_number
 from thermo.errors import EquilibrationWarning, InvalidInputError
-from thermo.memory import check_memory_of
 from thermo.models.spin_model import SpinModel
 from thermo.run.annealing_run import AnnealingRun, log_states
 from thermo.run.checkpoint import open_checkpoint
 from thermo.run.checks import check_workers, kind_for_all_states
+from thermo.run.chunk import Chunk
 from thermo.run.identity import identity
-from thermo.run.memory import bytes_of_spins
+from thermo.run.memory import Means, check_annealing
 from thermo.run.work import SamplerPiece, State, Work
-from thermo.run.workers import available_cores, finished_pieces
+from thermo.run.workers import run_work
 from thermo.sampling.population import Population
 from thermo.sampling.registry import BatchKind
 from thermo.temperature import as_beta
@@ -32,9 +32,6 @@ __all__ = ["population_annealing"]
 Array = NDArray[np.float64]
 
 _LEAST_FAMILIES = 100  # members per ρ_t (Wang, Machta, Katzgraber 2015)
-_SERIES = 5  # energy and at most four observables
-# Of the spins of a population: in its batches, gathered, resampled, set again, and in two states.
-_COPIES = 6
 
 
 def population_annealing(
@@ -132,40 +129,50 @@ def population_annealing(
     sweeps = whole_number(sweeps, "sweeps", 1)
     replicas = whole_number(replicas, "replicas", 2, ", for errors come from their disagreement")
     seed = checked_seed(seed)
-    check_workers(threads, executor, None)
+    check_workers(threads, executor, None, progress)
     kind = kind_for_all_states(model, update, betas[[0, -1]])
     work = Annealing(model, kind, update, betas, population, sweeps, replicas, seed)
-    # Those of an executor come and go as chunks; the others in turns, for they fill the memory.
-    at_once = None if executor else min(threads or available_cores(), len(work.pieces))
-    series = 2 * 8 * _SERIES * betas.size * replicas  # of each anneal, and in the result
-    spins = (at_once or len(work.pieces)) * _COPIES * bytes_of_spins(model)
-    check_memory_of(population, series + spins, "members")
-    with open_checkpoint(checkpoint, work.identity()) as kept:
-        pieces = finished_pieces(
-            work,
-            threads=threads,
-            executor=executor,
-            progress=progress,
-            checkpoint=kept,
-            at_once=at_once,
-        )
+    means = Means(threads, executor, checkpoint is not None)
+    check_annealing(work, means)
     shape = (len(betas), replicas)
     run = AnnealingRun(
         model=model,
         beta=betas,
-        series={name: np.empty((*shape, population)) for name in pieces[0].series},
+        series={},
         log_z=np.empty(shape),
         family_size=np.empty(shape),
         overlap=np.empty(shape),
         settings={"sweeps": sweeps, "update": update, "seed": seed},
     )
-    for index, piece in enumerate(pieces):
+
+    def add(index: int, chunk: Chunk) -> None:
         replica, branch = work.place(index)
-        for name, values in piece.series.items():
-            run.series[name][branch, replica] = values.T
-        run.log_z[branch, replica] = log_states(model) + piece.final["log_ratio"]
-        run.family_size[branch, replica] = piece.final["family_size"]
-        run.overlap[branch, replica] = piece.final["overlap"]
+        last = (index + 1) % len(work.branches) == 0
+
+        def put(result: NDArray, values: NDArray, first: int = 0) -> None:
+            """Write values of the β from number `first` on; those of β = 0 are of the last way."""
+            skipped = int(first == 0 and not last)
+            result[branch[first + skipped : first + len(values)], replica] = values[skipped:]
+
+        for name, values in chunk.series.items():
+            if name not in run.series:
+                run.series[name] = np.empty((*shape, population))
+            put(run.series[name], values.T, chunk.begin // sweeps)
+        if chunk.final:
+            put(run.log_z, log_states(model) + chunk.final["log_ratio"])
+            put(run.family_size, chunk.final["family_size"])
+            put(run.overlap, chunk.final["overlap"])
+
+    with open_checkpoint(checkpoint, work.identity()) as kept:
+        run_work(
+            work,
+            add,
+            threads=threads,
+            executor=executor,
+            progress=progress,
+            checkpoint=kept,
+            at_once=None if executor else means.workers(len(work.pieces)),
+        )
     _warn_of_few_families(run)
     return run
 
@@ -209,6 +216,10 @@ class Annealing(Work):
         """Return which replica a piece is, and which β are on its way."""
         replica, branch = divmod(index, len(self.branches))
         return replica, self.branches[branch]
+
+    @property
+    def most_steps(self) -> int:
+        return self.sweeps  # one β
 
     def steps(self, index: int) -> int:
         return len(self.place(index)[1]) * self.sweeps

@@ -17,10 +17,12 @@ from thermo.errors import InvalidInputError
 from thermo.estimate.autocorrelation import MeanWithError
 from thermo.estimate.jackknife import jackknife
 from thermo.estimate.reweighting import MultiHistogram, energy_counts, multi_histogram
+from thermo.estimate.slabs import slabs
 from thermo.levels import EnergyLevels
 from thermo.models.spin_model import SpinModel
 from thermo.result_files import write_result
 from thermo.run.model_files import model_in, with_model
+from thermo.run.unseen import SPIN, Unseen, at_least, excitable, excitation, unseen
 
 if TYPE_CHECKING:
     import xarray
@@ -41,7 +43,8 @@ class AnnealingRun:
     Estimates have ``.mean``, ``.error``, ``.ess`` and ``.tau``, arrays of shape (B,). Population r
     enters with the weight :math:`\hat Z_r(\beta)`, which removes the bias of averages over one
     population; errors are jackknifed over populations. ``.ess`` is the number of members divided
-    by ρ_t, ``.tau`` = ρ_t/2.
+    by ρ_t, ``.tau`` = ρ_t/2. Where all members agree, the errors of E, C and M are the bounds of
+    `thermo.run.unseen.Unseen`: as if of one member more a spin had been excited.
 
     Attributes
     ----------
@@ -82,27 +85,32 @@ class AnnealingRun:
     @cached_property
     def energy(self) -> MeanWithError:
         """⟨E⟩."""
-        return self.average(self.series["energy"])
+        return at_least(self.average(self.series["energy"]), self._unseen_energy.mean)
 
     @cached_property
     def heat_capacity(self) -> MeanWithError:
         """C/k = β² (⟨E²⟩ − ⟨E⟩²)."""
-        deviation = self.series["energy"] - self.energy.mean[:, None, None]
-        return self._jackknifed(
-            lambda _, e, e2: self.beta**2 * (e2 - e**2), deviation, deviation**2
-        )
+        energy, mean = self.series["energy"], self.energy.mean
+        deviation = (e - m for e, m in zip(energy, mean, strict=True))  # one β at a time
+        blocks = [[d.mean(axis=1), (d**2).mean(axis=1)] for d in deviation]
+        first, second = np.swapaxes(blocks, 0, 1)
+        estimate = self._jackknifed(lambda _, e, e2: self.beta**2 * (e2 - e**2), first, second)
+        return at_least(estimate, self.beta**2 * self._unseen_energy.variance)
 
     @cached_property
     def entropy(self) -> MeanWithError:
         """S/k = ln Z + β⟨E⟩, absolute."""
         return self._jackknifed(
-            lambda log_z, energy: log_z + self.beta * energy, self.series["energy"]
+            lambda log_z, energy: log_z + self.beta * energy, self.series["energy"].mean(axis=2)
         )
 
     @cached_property
     def magnetization(self) -> MeanWithError:
         """⟨M⟩."""
-        return self.average(self.series["magnetization"])
+        series = self.series["magnetization"]
+        return at_least(
+            self.average(series), unseen(self._possible, [series], SPIN, self._ess).mean
+        )
 
     def average(self, values: ArrayLike) -> MeanWithError:
         """Return the mean of any quantity of the members.
@@ -119,7 +127,7 @@ class AnnealingRun:
             which says that fewer than some 3/``ess`` of the states do.
         """
         values = np.asarray(values, dtype=np.float64)
-        estimate = self._jackknifed(lambda _, mean: mean, values)
+        estimate = self._jackknifed(lambda _, mean: mean, values.mean(axis=2))
         constant = np.ptp(values, axis=(1, 2)) == 0.0  # not the rounding of its jackknife
         return replace(
             estimate,
@@ -143,7 +151,8 @@ class AnnealingRun:
                 f"{self.model!r} has a continuum of energies; accepted: a model of discrete spins"
             )
         energy = self.series["energy"]
-        grid = EnergyLevels(np.unique(energy)).merged().energies
+        found = [np.unique(energy[of]) for of in slabs(energy.shape)]
+        grid = EnergyLevels(np.unique(np.concatenate(found))).merged().energies
         counts = energy_counts(energy, grid) * self._weights.T[:, :, None]
         return multi_histogram(
             grid, counts, self.beta, log_states=log_states(self.model), ess=self._ess
@@ -210,18 +219,27 @@ class AnnealingRun:
         """Ẑ of each population, the largest of each β being 1; shape (B, replicas)."""
         return np.exp(self.log_z - self.log_z.max(axis=1, keepdims=True))
 
+    @cached_property
+    def _unseen_energy(self) -> Unseen:
+        series = self.series["energy"]
+        return unseen(self._possible, [series], excitation(self.model), self._ess)
+
+    @cached_property
+    def _possible(self) -> NDArray[np.bool_]:
+        return excitable(self.model, self.beta)
+
     @property
     def _ess(self) -> Array:
         return (self.series["energy"].shape[2] / self.family_size).sum(axis=1)
 
-    def _jackknifed(self, function: Callable[..., Array], *values: Array) -> MeanWithError:
-        """Jackknife f(ln Z, weighted means of `values`) over the populations."""
+    def _jackknifed(self, function: Callable[..., Array], *means: Array) -> MeanWithError:
+        """Jackknife f(ln Z, weighted averages of `means`, (B, replicas)) over the populations."""
         weights, largest = self._weights.T, self.log_z.max(axis=1)
 
         def of_sums(weight: Array, *sums: Array) -> Array:
             return function(largest + np.log(weight), *(s / weight for s in sums))
 
-        blocks = (weights * v.mean(axis=2).T for v in values)
+        blocks = (weights * mean.T for mean in means)
         mean, error = jackknife(of_sums, weights, *blocks)
         members = self.series["energy"][0].size
         return MeanWithError(mean, error, self._ess, members / (2.0 * self._ess))

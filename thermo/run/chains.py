@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from thermo.run.checkpoint import open_checkpoint
-from thermo.run.chunk import Chunk, LiveBatch
+from thermo.run.chunk import Chunk
+from thermo.run.live_batch import LiveBatch
 from thermo.run.plan import Plan
 from thermo.run.work import State, Work
 from thermo.run.workers import run_work
@@ -104,6 +105,10 @@ class Chains(Work):
     @property
     def moves_per_step(self) -> int:
         return self.plan.model.lattice.n_sites * min(self.plan.kind.chains, self.plan.chains)
+
+    @property
+    def most_steps(self) -> int:
+        return self.plan.chunk_sweeps
 
     def steps(self, index: int) -> int:
         return self.plan.sweeps

@@ -35,12 +35,13 @@ from thermo.run.directory_lock import DirectoryLock
 from thermo.run.work import joined
 from thermo.versions import versions
 
-__all__ = ["Checkpoint", "open_checkpoint"]
+__all__ = ["MOST_BYTES", "Checkpoint", "open_checkpoint"]
 
 _FORMAT = "spinlogit checkpoint 2"
 _PLANS = ("plan.json", "plan.copy.json")
 # A piece writes when this share of its time so far, within these bounds, could be lost.
 _SHARE, _LEAST_SECONDS, _MOST_SECONDS = 0.05, 1.0, 60.0
+MOST_BYTES = 2**26  # of draws and snapshots that wait to be written
 _DIGEST = hashlib.sha256().digest_size
 _STATE = re.compile(r"(\d{5,})-\d{12,}\.state")
 
@@ -83,6 +84,7 @@ class Checkpoint:
         ours = {"format": _FORMAT, "versions": versions(), **identity}
         self._identity: dict[str, Any] = json.loads(json.dumps(ours))
         self._waiting: dict[int, list[Chunk]] = {}
+        self._waiting_bytes = 0
         self._spent: dict[int, float] = {}
         self._states: dict[int, list[Path]] = {}
         try:
@@ -158,7 +160,8 @@ class Checkpoint:
         unsaved = sum(part.seconds for part in waiting)
         spent = self._spent[index] = self._spent.get(index, 0.0) + chunk.seconds
         allowed = min(max(_LEAST_SECONDS, _SHARE * spent), _MOST_SECONDS)
-        if unsaved >= allowed or chunk.final:
+        self._waiting_bytes += _bytes_of(chunk)
+        if unsaved >= allowed or chunk.final or self._waiting_bytes > MOST_BYTES:
             self._write(index)
 
     def _refused(self, what: str, error: OSError) -> CheckpointError:
@@ -228,6 +231,7 @@ class Checkpoint:
         waiting = self._waiting.pop(index, [])
         if not waiting:
             return
+        self._waiting_bytes -= sum(_bytes_of(part) for part in waiting)
         chunk = joined(waiting)
         self._save(self._path(index, chunk.begin, "chunk"), _arrays_of(chunk))
         if chunk.final:
@@ -243,9 +247,13 @@ class Checkpoint:
     def _save(self, path: Path, arrays: Mapping[str, Any]) -> None:
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
-        body = buffer.getvalue() + self._origin(path)
+        buffer.write(self._origin(path))
+        with buffer.getbuffer() as body:
+            digest = hashlib.sha256(body).digest()
+        buffer.write(digest)
         try:
-            write_atomically(path, body + hashlib.sha256(body).digest())
+            with buffer.getbuffer() as content:
+                write_atomically(path, content)
         except OSError as error:
             raise CheckpointError(
                 f"{path} could not be written ({error.strerror or error}) and the run was ended; "
@@ -277,6 +285,12 @@ class Checkpoint:
             stacklevel=2,
         )
         return None
+
+
+def _bytes_of(chunk: Chunk) -> int:
+    """Size of the draws and snapshots of a chunk."""
+    arrays = [*chunk.series.values(), *([] if chunk.snapshots is None else [chunk.snapshots])]
+    return sum(values.nbytes for values in arrays)
 
 
 def _with_digest(plan: Mapping[str, Any]) -> bytes:

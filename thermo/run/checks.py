@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from thermo.arguments import whole_number
+from thermo.arguments import true_or_false, whole_number
 from thermo.errors import InvalidInputError
 from thermo.run.plan import Plan
 from thermo.sampling.registry import BatchKind, batch_kind
@@ -29,8 +29,12 @@ def draws_between(sweeps: int | None, name: str, measure_every: int, draws: int)
     return period
 
 
-def check_workers(threads: int | None, executor: Any, callback: Any) -> None:
-    """Refuse threads that are no number, what is no executor, both, and what cannot be called."""
+def check_workers(threads: int | None, executor: Any, callback: Any, progress: bool) -> None:
+    """Refuse threads that are no number, what is no executor, both, and what cannot be called.
+
+    And a `progress` such as "no", which would count as True.
+    """
+    true_or_false(progress, "progress")
     if threads is not None:
         whole_number(threads, "threads", 1)
     if executor is not None and not isinstance(executor, Executor):

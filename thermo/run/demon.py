@@ -3,39 +3,38 @@
 from __future__ import annotations
 
 import os
+import warnings
 from concurrent.futures import Executor
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from thermo.arguments import checked_seed, finite_number, whole_number
-from thermo.canonical import canonical
-from thermo.errors import InvalidInputError
-from thermo.estimate.autocorrelation import MeanWithError, mean_with_error
-from thermo.levels import EnergyLevels
-from thermo.memory import check_memory_of
+from thermo.errors import InvalidInputError, UncertaintyWarning
+from thermo.estimate.autocorrelation import MeanWithError
+from thermo.estimate.purse import PurseReading, read_purse
 from thermo.models.difference import DifferenceModel
 from thermo.result_files import write_result
 from thermo.run.checkpoint import open_checkpoint
 from thermo.run.checks import check_workers
+from thermo.run.chunk import Chunk
 from thermo.run.identity import identity
+from thermo.run.memory import Means, check_demons
 from thermo.run.work import SamplerPiece, State, Work
-from thermo.run.workers import finished_pieces
+from thermo.run.workers import run_work
 from thermo.sampling.demon import DemonChains
 from thermo.sampling.discrete_rules import largest_change
-from thermo.thermometry import matching_beta
 
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["FORMAT_VERSION", "DemonReading", "demon_levels", "demon_thermometer"]
+__all__ = ["FORMAT_VERSION", "DemonReading", "demon_thermometer"]
 
 FORMAT_VERSION = 1  # of files
 
+_CHUNK_NUMBERS = 2**20  # of moments, at a time
 _MOST_PIECES = 16  # of the replicas; more workers have nothing to do
-_COPIES = 3  # of the spins: as states, and twice as public spins where their energy is found
-_FINE = 4096  # levels that stand for a purse of any content
 
 
 @dataclass(frozen=True)
@@ -46,11 +45,13 @@ class DemonReading:
     ----------
     beta : float
         β of the lattice, of either sign; ±inf if the demon never had anything, or never less than
-        all.
+        all; nan if its purse never changed in between.
     error : float
-        Its standard error, corrected for autocorrelation; inf where β is.
+        Its standard error, corrected for autocorrelation, and as much more as uneven levels are
+        seen to add (see the warning); inf where β is infinite or nan.
     energy : MeanWithError
-        Of the lattice: the energy to which β belongs.
+        Of the lattice: the energy to which β belongs. (Its mean energy is the total less
+        ``demon_energy``.)
     demon_energy : MeanWithError
         Of the demon; above E_max/2 where β < 0.
     demon_maximum : float
@@ -139,7 +140,9 @@ def demon_thermometer(
     `thermo.sampling.demon.DemonChains`); its energy has the distribution of a small system in
     contact with it, :math:`p(E_d) \propto e^{-\beta E_d}`. β is the maximum-likelihood estimate:
     the β at which a system with the demon's levels, 0, ε, 2ε … E_max (ε being the spacing of the
-    lattice's energies; a continuum if they have none), has the mean energy of the demon.
+    lattice's energies; a continuum if they have none), has the mean energy of the demon. It is the
+    slope of S(E) where the lattice has ``reading.energy``: a little less than on average, for a
+    purse sees S(E) over its whole width, and S is bent (`thermo.estimate.purse.read_purse`).
 
     Parameters
     ----------
@@ -178,12 +181,16 @@ def demon_thermometer(
     -----
     CheckpointWarning, WorkerWarning
         As in `thermo.simulate`.
+    UncertaintyWarning
+        Less than two purses from an end of the spectrum, or where the purse shows that the levels
+        are uneven: β is then no derivative of anything smooth. Likewise if the purse never changed.
 
     Notes
     -----
-    Not for small lattices: p(E_d) is really ∝ g(E_total − E_d), whose logarithm is straight only
-    over a purse that is small beside the lattice; what it bends falls as 1/n. On the 32² Ising
-    torus with the default purse it raises \|β\| by 0.0001 to 0.0011 (E = ∓0.02n to ∓1.8n).
+    The bending of S(E) is taken into account to first order, that is 1/n; what is left falls as
+    1/n². On Ising tori with the default purse, between E = −1.5n and 1.5n (−n and n for 8²), it is
+    at most 0.000005 in β for 32² sites, 0.00007 for 16² and 0.0011 for 8². (Taken for the β of the
+    mean energy, the reading would be off by up to 0.0011, 0.005 and 0.018.)
 
     References
     ----------
@@ -208,30 +215,29 @@ def demon_thermometer(
         demon_maximum = finite_number(demon_maximum, "demon_maximum", positive=True)
     if isinstance(model, DifferenceModel):  # otherwise the chains say what is accepted
         _check_purse(model, demon_maximum)
-        # Spins, and as float64 the energies of the bonds while they are added up.
-        spins = _COPIES * model.lattice.n_sites + 9 * model.lattice.n_edges
-        check_memory_of(replicas, spins + 2 * 8 * sweeps, "replicas")
-    check_workers(threads, executor, None)
+    check_workers(threads, executor, None, progress)
     work = Demons(model, energy, demon_maximum, replicas, burn_in, sweeps, seed)
+    if isinstance(model, DifferenceModel):
+        check_demons(work, Means(threads, executor, checkpoint is not None))
     first = work.chains(0)  # which refuses what it cannot do
+    moments = np.empty((replicas, sweeps, 3))
+
+    def add(index: int, chunk: Chunk) -> None:
+        if chunk.series:
+            draws = slice(max(chunk.begin - burn_in, 0), chunk.end - burn_in)
+            moments[work.lattices(index), draws] = chunk.series["moments"]
+
     with open_checkpoint(checkpoint, work.identity()) as kept:
-        pieces = finished_pieces(
-            work, threads=threads, executor=executor, progress=progress, checkpoint=kept
-        )
-    total = float(pieces[0].final["total_energy"][0])
-    series = np.concatenate([piece.series["demon_energy"] for piece in pieces])
-    demon = MeanWithError(*(number[()] for number in astuple(mean_with_error(series))))
-    levels = demon_levels(first.demon_maximum, first.spacing)
-    beta = float(matching_beta(levels, demon.mean))
-    # dU/dβ = −Var(E_d), that of the demon's levels at this β.
-    p = canonical(levels, beta).populations().probabilities
-    variance = float(p @ levels.energies**2 - (p @ levels.energies) ** 2)
-    error = float(demon.error) / variance if variance > 0.0 and np.isfinite(beta) else np.inf
+        run_work(work, add, threads=threads, executor=executor, progress=progress, checkpoint=kept)
+    total = first.total_energy
+    purse = read_purse(moments, first.demon_maximum, first.spacing)
+    _warn_of_ends(model, total, first.demon_maximum, purse)
+    deep = purse.depth
     return DemonReading(
-        beta=beta,
-        error=error,
-        energy=MeanWithError(total - demon.mean, demon.error, demon.ess, demon.tau),
-        demon_energy=demon,
+        beta=purse.beta,
+        error=purse.error,
+        energy=MeanWithError(total - deep.mean, deep.error, deep.ess, deep.tau),
+        demon_energy=purse.demon_energy,
         demon_maximum=first.demon_maximum,
     )
 
@@ -240,8 +246,8 @@ def demon_thermometer(
 class Demons(Work):
     """Lattices with their demons, a few in each piece.
 
-    Series: ``"demon_energy"`` (lattices, sweeps), the mean over each sweep after burn-in. What is
-    left: ``"total_energy"`` (1,), of a lattice and its demon.
+    Series: ``"moments"`` (lattices, sweeps, 3), means over each sweep after burn-in of E_d/E_max,
+    its square and its cube. What is left: ``"total_energy"`` (1,), of a lattice and its demon.
     """
 
     model: DifferenceModel
@@ -265,13 +271,22 @@ class Demons(Work):
     def steps(self, index: int) -> int:
         return self.burn_in + self.sweeps
 
+    @property
+    def most_steps(self) -> int:
+        return max(1, _CHUNK_NUMBERS // (3 * (self.lattices(0).stop + 1)))
+
+    def lattices(self, index: int) -> slice:
+        """Return which of the replicas are in a piece."""
+        pieces = len(self.pieces)
+        return slice(self.replicas * index // pieces, self.replicas * (index + 1) // pieces)
+
     def chains(self, index: int) -> DemonChains:
         """Return the lattices of a piece as they begin, on the energy shell."""
-        pieces = len(self.pieces)
+        lattices = self.lattices(index)
         return DemonChains(
             self.model,
             self.energy,
-            self.replicas * (index + 1) // pieces - self.replicas * index // pieces,
+            lattices.stop - lattices.start,
             demon_maximum=self.demon_maximum,
             seed=np.random.SeedSequence(self.seed, spawn_key=(index,)),
         )
@@ -285,8 +300,13 @@ class Demons(Work):
             burn_in = min(end, self.burn_in) - begin
             if burn_in > 0:
                 chains.sweep(burn_in)
-            draws = [chains.sweep(1) for _ in range(end - max(begin, self.burn_in))]
-            return {"demon_energy": np.stack(draws, axis=1)} if draws else {}
+            draws = end - max(begin, self.burn_in)
+            if draws <= 0:
+                return {}
+            moments = np.empty((len(chains.demon_energy), draws, 3))
+            for draw in range(draws):
+                moments[:, draw] = chains.sweep(1)
+            return {"moments": moments}
 
         def final() -> dict[str, np.ndarray]:
             return {"total_energy": np.array([chains.total_energy])}
@@ -324,20 +344,28 @@ def _check_purse(model: DifferenceModel, demon_maximum: float | None) -> None:
         )
 
 
-def demon_levels(demon_maximum: float, spacing: float | None) -> EnergyLevels:
-    """Return the levels of a demon: equidistant up to its maximum.
-
-    Parameters
-    ----------
-    demon_maximum : float
-    spacing : float or None
-        None for a continuum, for which the middles of 4096 intervals stand: β is then wrong by
-        (βE_max/4096)²/12 of itself.
-
-    Returns
-    -------
-    EnergyLevels
-    """
-    if spacing is None:
-        return EnergyLevels((np.arange(_FINE) + 0.5) * (demon_maximum / _FINE))
-    return EnergyLevels(np.arange(round(demon_maximum / spacing) + 1) * spacing)
+def _warn_of_ends(
+    model: DifferenceModel, total: float, demon_maximum: float, purse: PurseReading
+) -> None:
+    """Say so where the reading is no derivative, or there is none."""
+    low, high = model.energy_bounds
+    if not np.isfinite(purse.beta):
+        reason = (
+            "the demon's purse never changed, which tells no β; give more sweeps, or an energy "
+            "farther from the ends of the spectrum"
+        )
+    elif purse.unevenness:
+        reason = (
+            f"the levels around E = {total - float(purse.depth.mean):g} are uneven beside a purse "
+            f"of {demon_maximum:g}: β is uncertain by about {purse.unevenness:.2g}, which its "
+            "error includes"
+        )
+    elif not low + 2.0 * demon_maximum <= total <= high - demon_maximum:
+        reason = (
+            f"lattice and demon have {total:g} together, less than two purses of {demon_maximum:g} "
+            f"from an end of the spectrum, {low:g} … {high:g}: its levels may be too uneven there "
+            "for β to be a slope of ln g(E)"
+        )
+    else:
+        return
+    warnings.warn(reason, UncertaintyWarning, stacklevel=3)

@@ -31,8 +31,9 @@ def density_of_states(model: Any, method: str = "exact", **options: Any) -> Ener
     model : model
         ``"exact"``: `thermo.Ising` on `thermo.lattice.square` with periodic edges in zero field
         (any coupling, up to 128² sites), or any model whose ``levels()`` can list its states.
-        ``"wang_landau"``, ``"multicanonical"``: Ising, Potts and clock models with any couplings.
-        ``"reweighting"``: also XY and Heisenberg models, with `bin_width` and `beta`.
+        Sampled: Ising, Potts and clock models with any couplings; XY and Heisenberg models with a
+        `bin_width`, ``"reweighting"`` with `beta` as well. Of these ln g is relative: to all
+        states, which count as one.
     method : {"exact", "wang_landau", "multicanonical", "reweighting"}
         The sampled ones are `thermo.run.flat_histogram.wang_landau`,
         `thermo.run.flat_histogram.multicanonical` and `thermo.run.reweighting.reweighting`: call
@@ -43,7 +44,7 @@ def density_of_states(model: Any, method: str = "exact", **options: Any) -> Ener
     Returns
     -------
     EnergyLevels
-        Ascending energies with ln g, normalised to qⁿ states in all.
+        Ascending energies with ln g, normalised to qⁿ states in all (1 for continuous spins).
 
     Raises
     ------

@@ -16,6 +16,7 @@ from thermo.sampling.wang_landau import WangLandau
 
 __all__ = ["FlatWalks", "LearningWalks", "Preparation"]
 
+_MULTICANONICAL = 2**31  # first word of its spawn keys; Wang–Landau walkers count from 0
 _MOVES_PER_LOOK = 2**21  # of a preparation, between two looks at whether ln g is refined
 
 
@@ -102,7 +103,7 @@ class _PreparingWalk:
     """The piece of a `Preparation`."""
 
     def __init__(self, work: Preparation, position: int, state: State | None) -> None:
-        seed = np.random.SeedSequence(work.seed, spawn_key=(0,))
+        seed = _seed(work.seed, 0)
         self._work, self._position = work, position
         self._walk = WangLandau(work.model, 1, seed, work.bin_width)
         self._look = max(1, _MOVES_PER_LOOK // work.moves_per_step)
@@ -202,7 +203,7 @@ class FlatWalks(Work):
     def begin(
         self, index: int, position: int, state: State | None, threads: int = 1
     ) -> SamplerPiece:
-        seed = np.random.SeedSequence(self.seed, spawn_key=(index,))
+        seed = _seed(self.seed, index)
         walk = Multicanonical(self.model, 1, seed, self.log_density, self.bin_width)
         if self.spins is not None and state is None:
             walk.spins = self.spins[index - 1 : index]
@@ -214,3 +215,11 @@ class FlatWalks(Work):
             return {"transitions": walk.transitions, "round_trips": walk.round_trips}
 
         return SamplerPiece(walk, position, state, self.draws, go, final)
+
+
+def _seed(seed: int, index: int) -> np.random.SeedSequence:
+    """The seed of a piece of a multicanonical run: none that a Wang–Landau walker has.
+
+    Weights from `thermo.wang_landau` are often given to a run with the same seed.
+    """
+    return np.random.SeedSequence(seed, spawn_key=(_MULTICANONICAL, index))

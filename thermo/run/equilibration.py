@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, stdtr
 
-from thermo.errors import EquilibrationWarning
+from thermo.errors import EquilibrationWarning, UncertaintyWarning
 from thermo.estimate.autocorrelation import split_rhat
 
 __all__ = [
@@ -47,6 +47,8 @@ class Equilibration:
         `split_rhat` of each quantity; NaN where there are too few draws.
     transient : mapping of str to ndarray, shape (B,)
         `transient_p_values` of each quantity; NaN where there are too few draws or chains.
+    still : ndarray of bool, shape (B,)
+        Where the energy never changed although it could.
     """
 
     beta: np.ndarray
@@ -54,12 +56,13 @@ class Equilibration:
     draws: int
     rhat: Mapping[str, np.ndarray]
     transient: Mapping[str, np.ndarray]
+    still: NDArray[np.bool_]
 
     @property
     def verdict(self) -> NDArray[np.str_]:
-        """``"passed"``, ``"failed"`` or, of too few draws or chains, ``"not judged"``, (B,)."""
+        """``"passed"``, ``"failed"`` or, of too few or too equal draws, ``"not judged"``, (B,)."""
         failed = [self.disagreeing(name) | self.drifting(name) for name in self.rhat]
-        unknown = [np.isnan(values) for values in self.transient.values()]
+        unknown = [self.still, *(np.isnan(values) for values in self.transient.values())]
         passed = np.where(np.any(unknown, axis=0), "not judged", "passed")
         return np.where(np.any(failed, axis=0), "failed", passed)
 
@@ -79,7 +82,18 @@ class Equilibration:
         EquilibrationWarning
             Once of what was not judged, and what that takes; once for each quantity and test that
             failed.
+        UncertaintyWarning
+            Of energies that never changed although they could.
         """
+        if self.still.any():
+            warnings.warn(
+                f"no energy changed in any draw at β = {_named(self.beta[self.still])}: "
+                "equilibration cannot be judged there, and the errors of what never changed are "
+                "bounds, as if one draw more had one spin excited. Give more sweeps or replicas "
+                "for smaller ones.",
+                UncertaintyWarning,
+                stacklevel=3,
+            )
         needed = least_draws(self.chains)
         if self.draws < needed:
             _warn(
@@ -87,7 +101,7 @@ class Equilibration:
                 f"{needed}. Give more sweeps, or measure more often."
             )
             return
-        unknown = self.verdict == "not judged"
+        unknown = (self.verdict == "not judged") & ~self.still
         if unknown.any():
             _warn(
                 f"equilibration was not judged at β = {_named(self.beta[unknown])}: all chains "
@@ -111,7 +125,11 @@ class Equilibration:
                 )
 
 
-def equilibration(beta: np.ndarray, series: Mapping[str, np.ndarray]) -> Equilibration:
+def equilibration(
+    beta: np.ndarray,
+    series: Mapping[str, np.ndarray],
+    still: NDArray[np.bool_] | None = None,
+) -> Equilibration:
     r"""Judge whether chains drift or disagree.
 
     Each quantity is judged by the split R̂ (at most 1.05) and by its first draws, which may differ
@@ -124,6 +142,8 @@ def equilibration(beta: np.ndarray, series: Mapping[str, np.ndarray]) -> Equilib
     beta : ndarray, shape (B,)
     series : mapping of str to ndarray, shape (B, chain, draw)
         By the names of the quantities, in the plural. Fewer than `least_draws` are not judged.
+    still : ndarray of bool, shape (B,), optional
+        Where nothing is judged, for the energy never changed although it could. Default: nowhere.
 
     Returns
     -------
@@ -138,15 +158,18 @@ def equilibration(beta: np.ndarray, series: Mapping[str, np.ndarray]) -> Equilib
     ['not judged', 'not judged']
     """
     chains, draws = next(iter(series.values())).shape[-2:]
+    if still is None:
+        still = np.full(beta.size, False)
     if draws < least_draws(chains):
         unknown = dict.fromkeys(series, np.full(beta.size, np.nan))
-        return Equilibration(beta, chains, draws, unknown, unknown)
+        return Equilibration(beta, chains, draws, unknown, unknown, still)
     return Equilibration(
         beta,
         chains,
         draws,
         rhat={name: split_rhat(values) for name, values in series.items()},
         transient={name: transient_p_values(values) for name, values in series.items()},
+        still=still,
     )
 
 
@@ -196,9 +219,10 @@ def transient_p_values(series: np.ndarray) -> np.ndarray:
     length = max(1, draws // _BEGINNING)
     number = draws // length
     rest = series[..., draws - (number - 1) * length :]
-    blocks = np.concatenate([series[..., :length], rest], axis=-1)
-    blocks = blocks.reshape(*series.shape[:-1], number, length).mean(axis=-1)
-    rounding = 1e-12 * np.abs(series).max(axis=(-2, -1))
+    rest = rest.reshape(*series.shape[:-1], number - 1, length).mean(axis=-1)
+    first = series[..., :length].mean(axis=-1, keepdims=True)
+    blocks = np.concatenate([first, rest], axis=-1)
+    rounding = 1e-12 * np.maximum(series.max(axis=(-2, -1)), -series.min(axis=(-2, -1)))
 
     difference = blocks[..., 0] - blocks[..., 1:].mean(axis=-1)
     variance = blocks[..., 1:].var(axis=-1, ddof=1).mean(axis=-1) * number / (number - 1)
@@ -210,9 +234,9 @@ def transient_p_values(series: np.ndarray) -> np.ndarray:
 
     typical = np.median(blocks, axis=-1, keepdims=True)
     changed = np.abs(blocks - typical) > rounding[..., None, None]
-    total, first = changed.sum(axis=(-2, -1)), changed[..., 0].sum(axis=-1)
-    by_count = _chance_of_first(first, total, chains, number)
-    settled = (first == chains) & (total == chains)
+    total, at_first = changed.sum(axis=(-2, -1)), changed[..., 0].sum(axis=-1)
+    by_count = _chance_of_first(at_first, total, chains, number)
+    settled = (at_first == chains) & (total == chains)
     by_count[settled & (by_count >= FALSE_ALARMS / len(series))] = np.nan
     return np.where(2 * total <= number * chains, by_count, p)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import os
 import warnings
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,9 +22,9 @@ from thermo.run.checkpoint import open_checkpoint
 from thermo.run.checks import check_workers
 from thermo.run.energy_walks import FlatWalks, LearningWalks, Preparation
 from thermo.run.identity import identity
+from thermo.run.memory import Means, check_walks
 from thermo.run.workers import finished_pieces
-from thermo.sampling.energy_grid import EnergyGrid, energy_grid, flat_system
-from thermo.sampling.energy_walk import check_tables
+from thermo.sampling.energy_grid import EnergyGrid, energy_grid
 from thermo.sampling.multicanonical import extended_log_density
 from thermo.sampling.registry import accepted_updates
 
@@ -149,8 +151,9 @@ def wang_landau(
     True
     """
     sweeps, walkers, seed = _checked(model, sweeps, walkers, seed)
-    check_workers(threads, executor, None)
-    grid = _checked_grid(model, walkers, bin_width)
+    check_workers(threads, executor, None, progress)
+    grid = _checked_grid(model, bin_width)
+    check_walks(model, grid, walkers, 0, Means(threads, executor, checkpoint is not None))
     settings = {"method": "wang_landau", "sweeps": sweeps, "walkers": walkers, "seed": seed}
     with open_checkpoint(checkpoint, _identity(model, settings, bin_width)) as kept:
         pieces = finished_pieces(
@@ -161,6 +164,7 @@ def wang_landau(
             checkpoint=kept,
         )
     left = {name: np.concatenate([p.final[name] for p in pieces]) for name in pieces[0].final}
+    del pieces
     refined, log_density = left["refined"], left["log_density"]
     if not refined.all():
         _warn(
@@ -173,8 +177,11 @@ def wang_landau(
             f"the walkers found between {known.sum(axis=1).min()} and {known.sum(axis=1).max()} "
             "energies; give more sweeps"
         )
-    log_g = np.array([_normalized(row, model) for row in log_density])
-    levels, replicas = _jackknifed(grid, model, log_g, _mean_where_known)
+    numbers_and_sums = [
+        np.where(seen, [np.ones_like(row), _normalized(row, model)], 0.0)
+        for seen, row in zip(known, log_density, strict=True)
+    ]
+    levels, replicas = _jackknifed(grid, model, numbers_and_sums, _mean_where_known)
     return SampledDensity(levels=levels, replicas=replicas, settings=settings)
 
 
@@ -253,8 +260,11 @@ def multicanonical(
     (True, True)
     """
     sweeps, walkers, seed = _checked(model, sweeps, walkers, seed)
-    check_workers(threads, executor, None)
-    grid = _checked_grid(model, walkers, bin_width)
+    check_workers(threads, executor, None, progress)
+    grid = _checked_grid(model, bin_width)
+    every = -(-sweeps // _MOST_DRAWS)
+    draws = sweeps // every
+    check_walks(model, grid, walkers, draws, Means(threads, executor, checkpoint is not None))
     given = None if levels is None else _on_grid(levels, grid)
     settings = {"method": "multicanonical", "sweeps": sweeps, "walkers": walkers, "seed": seed}
     workers: dict[str, Any] = {"threads": threads, "executor": executor, "progress": progress}
@@ -265,8 +275,6 @@ def multicanonical(
             log_density, spins = prepared.final["log_density"], prepared.final["spins"]
         else:
             log_density, spins = given, None
-        every = -(-sweeps // _MOST_DRAWS)
-        draws = sweeps // every
         pieces = finished_pieces(
             FlatWalks(model, walkers, log_density, spins, draws, every, seed, bin_width),
             checkpoint=kept,
@@ -278,13 +286,11 @@ def multicanonical(
             f"{walkers} walkers made {round_trips.sum():g} round trips between the lowest and "
             "the highest energy: errors are not to be trusted; give more sweeps"
         )
-    transitions = np.concatenate([piece.final["transitions"] for piece in pieces])
-    by_transitions = _jackknifed(grid, model, transitions, _from_transitions)
-    visits = transitions.sum(axis=2)
+    transitions = [piece.final["transitions"][0] for piece in pieces]
+    by_transitions = _jackknifed(grid, model, transitions, log_density_from_transitions)
+    visits = [counts.sum(axis=1) for counts in transitions]
     log_weights = -extended_log_density(log_density, grid.bins)
-    by_visits = _jackknifed(
-        grid, model, visits, lambda parts: _log(parts.sum(axis=0)) - log_weights
-    )
+    by_visits = _jackknifed(grid, model, visits, lambda sums: _log(sums) - log_weights)
     return MulticanonicalDensity(
         levels=by_transitions[0],
         replicas=by_transitions[1],
@@ -322,25 +328,23 @@ def _on_grid(levels: EnergyLevels, grid: EnergyGrid) -> np.ndarray:
 
 
 def _jackknifed(
-    grid: EnergyGrid, model: Any, parts: np.ndarray, log_density: Any
+    grid: EnergyGrid,
+    model: Any,
+    parts: Sequence[np.ndarray],
+    log_density: Callable[[np.ndarray], np.ndarray],
 ) -> tuple[EnergyLevels, tuple[EnergyLevels, ...]]:
-    """Levels from all walkers, and from all but each."""
+    """Levels from the sum over all walkers, and from that over all but each."""
+    total = reduce(np.add, parts)
 
-    def levels(some: np.ndarray) -> EnergyLevels:
-        return normalized_levels(grid.energies, log_density(some), log_total_states(model))
+    def levels(part_sum: np.ndarray) -> EnergyLevels:
+        return normalized_levels(grid.energies, log_density(part_sum), log_total_states(model))
 
-    left_out = (np.delete(parts, k, axis=0) for k in range(len(parts)))
-    return levels(parts), tuple(levels(some) for some in left_out)
-
-
-def _from_transitions(parts: np.ndarray) -> np.ndarray:
-    return log_density_from_transitions(parts.sum(axis=0))
+    return levels(total), tuple(levels(total - part) for part in parts)
 
 
-def _mean_where_known(log_g: np.ndarray) -> np.ndarray:
-    known = log_g > -np.inf
-    total = np.where(known, log_g, 0.0).sum(axis=0)
-    number = known.sum(axis=0)
+def _mean_where_known(number_and_sum: np.ndarray) -> np.ndarray:
+    """ln g averaged over those walkers that know it, −inf where none does."""
+    number, total = number_and_sum
     return np.where(number > 0, total / np.maximum(number, 1), -np.inf)
 
 
@@ -364,8 +368,8 @@ def _checked(model: Any, sweeps: int, walkers: int, seed: int) -> tuple[int, int
     )
 
 
-def _checked_grid(model: Any, walkers: int, bin_width: float | None) -> EnergyGrid:
-    """Return the bins; not so wide that all energies may lie in one, nor too many for memory."""
+def _checked_grid(model: Any, bin_width: float | None) -> EnergyGrid:
+    """Return the bins; not so wide that all energies may lie in one."""
     grid = energy_grid(model, bin_width)
     low, high = model.energy_bounds
     if bin_width is not None and grid.width > 0.5 * (high - low):
@@ -373,7 +377,6 @@ def _checked_grid(model: Any, walkers: int, bin_width: float | None) -> EnergyGr
             f"bin_width = {grid.width:g} was given, but the energies lie between {low:g} and "
             f"{high:g}; accepted: a width much smaller than that range"
         )
-    check_tables(walkers, grid, int(flat_system(model, grid).reach))
     return grid
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +11,13 @@ from thermo.models.clock import Clock
 from thermo.models.potts import Potts
 from thermo.models.spin_model import SpinModel
 
-__all__ = ["field_response", "order_components", "spin_vectors"]
+__all__ = [
+    "field_response",
+    "lengths",
+    "order_components",
+    "spin_vectors",
+    "staggered_lengths",
+]
 
 
 def order_components(model: SpinModel) -> int:
@@ -60,3 +68,17 @@ def spin_vectors(model: SpinModel, spins: NDArray) -> NDArray[np.float64]:
     if hasattr(model, "components"):
         return np.asarray(spins, dtype=np.float64)
     return np.asarray(spins, dtype=np.float64)[..., None]
+
+
+def lengths(series: Mapping[str, NDArray], of: slice) -> NDArray[np.float64]:
+    r"""Return \|M\| of every draw of some β, (B, replicas, draws), from what a run has measured."""
+    if "magnetization_length" in series:
+        return series["magnetization_length"][of]
+    return np.abs(series["magnetization"][of])
+
+
+def staggered_lengths(series: Mapping[str, NDArray], of: slice) -> NDArray[np.float64]:
+    r"""Return \|M_st\| in the same way; KeyError where it was not measured."""
+    if "staggered_length" in series:
+        return series["staggered_length"][of]
+    return np.abs(series["staggered_magnetization"][of])

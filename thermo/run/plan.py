@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
 from thermo.models.spin_model import SpinModel
 from thermo.run.identity import identity
 from thermo.sampling.batch import Batch
-from thermo.sampling.registry import BatchKind
+from thermo.sampling.model_tables import kept_with_model
+from thermo.sampling.registry import BatchKind, batch_kind
 from thermo.sampling.starts import ordered_spins
 
-__all__ = ["Plan"]
+__all__ = ["Plan", "bytes_of_spins", "number_of_observables"]
+
+_CHUNK_BYTES = 2**24  # of draws and snapshots, at a time
 
 _LEAST_BLOCKS = 32  # blocks of the structure factor, where there are fewer replicas than that
 
@@ -56,6 +59,8 @@ class Plan:
     snapshots_every: int | None = None
     structure_factor_every: int | None = None
 
+    least_betas: ClassVar[int] = 1
+
     @property
     def chains(self) -> int:
         """Number of chains of all β together."""
@@ -85,6 +90,29 @@ class Plan:
     def structure_factor_blocks(self) -> int:
         """Blocks of measurements that each chain keeps apart, for the jackknife."""
         return min(self.structure_factors, -(-_LEAST_BLOCKS // self.replicas))
+
+    @property
+    def observables(self) -> int:
+        """Number of series that each chain has: of the energy, and of what the model measures."""
+        return 1 + number_of_observables(self.model)
+
+    def with_chains(self, beta: np.ndarray, replicas: int) -> Plan:
+        """Return the same run of fewer chains, for which there may be another kind of batch."""
+        kind = batch_kind(self.model, self.update, beta.size * replicas)
+        return replace(self, beta=beta, replicas=replicas, kind=kind)
+
+    @property
+    def chunk_sweeps(self) -> int:
+        """Sweeps of a batch at a time, such that what they leave stays small."""
+        return max(1, int(_CHUNK_BYTES / self.bytes_per_sweep))
+
+    @property
+    def bytes_per_sweep(self) -> float:
+        """What a sweep of a batch leaves of draws and snapshots, on average."""
+        of_draw = 8.0 * self.observables
+        if self.snapshots_every:
+            of_draw += bytes_of_spins(self.model) / self.snapshots_every
+        return self.members(0)[0].size * of_draw / self.measure_every
 
     def draws_after(self, sweeps: int) -> int:
         """Return how many draws have been made after so many sweeps."""
@@ -144,3 +172,15 @@ class Plan:
             start=self.ordered if self.given is None else self.given,
             seed=self.seed,
         )
+
+
+def bytes_of_spins(model: SpinModel) -> int:
+    """Return the size of one configuration: a byte per spin, or its components as float64."""
+    return model.lattice.n_sites * (8 * getattr(model, "components", 0) or 1)
+
+
+@kept_with_model
+def number_of_observables(model: SpinModel) -> int:
+    """Return how many quantities a run measures besides the energy."""
+    generator = np.random.default_rng(np.random.SeedSequence(0))
+    return len(model.observables(model.random_spins(generator, 1)))

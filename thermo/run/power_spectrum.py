@@ -12,6 +12,7 @@ from thermo.models.spin_model import SpinModel
 from thermo.run.order_parameter import spin_vectors
 
 __all__ = [
+    "SCRATCH_NUMBERS",
     "SpectrumMoments",
     "check_periodic",
     "half_spectrum",
@@ -22,7 +23,7 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
-_SCRATCH_NUMBERS = 2**22  # float64 numbers transformed at once
+SCRATCH_NUMBERS = 2**17  # float64 numbers transformed at once: what an inner cache holds
 
 
 def check_periodic(lattice: Lattice, name: str) -> None:
@@ -136,7 +137,7 @@ class SpectrumMoments:
 
     def add(self, spins: NDArray, number: int) -> None:
         """Measure configurations (chains, n[, d]), after `number` measurements before these."""
-        step = max(1, _SCRATCH_NUMBERS // (8 * self.model.lattice.n_sites))
+        step = max(1, SCRATCH_NUMBERS // self.model.lattice.n_sites)
         for start in range(0, len(spins), step):
             chains = slice(start, start + step)
             self._add(power(self.model, spins[chains]), chains, *divmod(number, self.length))

@@ -14,10 +14,17 @@ import numpy as np
 from thermo.errors import InvalidInputError
 from thermo.estimate.autocorrelation import MeanWithError, mean_with_error
 from thermo.estimate.jackknife import block_means, jackknife
+from thermo.estimate.slabs import slabs
 from thermo.models.spin_model import SpinModel
 from thermo.run.equilibration import Equilibration, equilibration
-from thermo.run.order_parameter import field_response, order_components
+from thermo.run.order_parameter import (
+    field_response,
+    lengths,
+    order_components,
+    staggered_lengths,
+)
 from thermo.run.structure_factor import SampledSpectrum
+from thermo.run.unseen import UnseenChanges, at_least
 
 if TYPE_CHECKING:
     import xarray
@@ -39,6 +46,9 @@ class Run:
     are jackknifed over replicas (over parts of replicas if there are fewer than 32); their
     ``.ess`` and ``.tau`` are those of their linear part: the series of which small deviations of
     the quantity are the mean, for a heat capacity the squared deviation of E.
+
+    No error is 0 for want of draws: of what never changed at a finite β, though it could, the error
+    is the bound of `thermo.run.unseen.Unseen`, as if of one draw more a spin had been excited.
 
     M is the total magnetisation along the field's axis (of a Potts model (q n₀ − n)/(q − 1)) and
     \|M\| the length of the whole vector; for Ising spins \|M\| is the absolute value of M.
@@ -99,35 +109,47 @@ class Run:
         quantities = {"energies": self.energy_series}
         if np.any(self.model.fields):  # else ordered chains may rightly keep opposite signs
             quantities["magnetisations"] = self.magnetization_series
-        return equilibration(self.beta, quantities)
+        return equilibration(self.beta, quantities, still=self._unseen.energy.open)
 
     @cached_property
     def energy(self) -> MeanWithError:
         """⟨E⟩."""
-        return mean_with_error(self.energy_series)
+        return at_least(mean_with_error(self.energy_series), self._unseen.energy.mean)
 
     @cached_property
     def magnetization(self) -> MeanWithError:
         """⟨M⟩; 0 by symmetry in zero field."""
-        return mean_with_error(self.magnetization_series)
+        bound = self._unseen.magnetization.mean
+        return at_least(mean_with_error(self.magnetization_series), bound)
 
     @cached_property
     def absolute_magnetization(self) -> MeanWithError:
         r"""⟨\|M\|⟩, the order parameter of a finite ferromagnet."""
-        return mean_with_error(self._lengths)
+        estimate = self._by_beta(lambda of: mean_with_error(self._lengths(of)))
+        return at_least(estimate, self._unseen.length.mean)
 
     @cached_property
-    def staggered_magnetization(self) -> MeanWithError | None:
-        r"""⟨\|M_st\|⟩, the order parameter at βJ < 0; None unless the lattice is bipartite."""
+    def staggered_magnetization(self) -> MeanWithError:
+        r"""⟨\|M_st\|⟩, the order parameter at βJ < 0.
+
+        An `InvalidInputError` where there is none: on lattices with odd cycles (a torus of odd L),
+        and of Potts models. `staggered_series` is None there.
+        """
         if self.staggered_series is None:
-            return None
-        return mean_with_error(self.series.get("staggered_length", np.abs(self.staggered_series)))
+            self.model.lattice.require_bipartite("a staggered magnetisation")
+            raise InvalidInputError(
+                f"the staggered magnetisation of {self.model!r} was asked for, of which none is "
+                "measured; accepted: Ising, clock, XY and Heisenberg models"
+            )
+        estimate = self._by_beta(lambda of: mean_with_error(staggered_lengths(self.series, of)))
+        return at_least(estimate, self._unseen.staggered.mean)
 
     @cached_property
     def heat_capacity(self) -> MeanWithError:
         """C/k = β² (⟨E²⟩ − ⟨E⟩²), never negative; 0 at β = 0 and where E never changes."""
-        deviation = self.energy_series - self.energy.mean[:, None, None]
-        return _scaled(self._jackknifed_variance(deviation), self.beta**2)
+        variance = self._variance_of(self.energy_series.__getitem__, self.energy)
+        variance = at_least(variance, self._unseen.energy.variance)
+        return _scaled(_scaled(variance, self.beta), self.beta)  # β² may be beyond float64
 
     @cached_property
     def susceptibility(self) -> MeanWithError:
@@ -140,11 +162,11 @@ class Run:
         """
         factor = self.beta * field_response(self.model)
         symmetric = not np.any(self.model.fields)
-        if symmetric and self.settings.get("update") not in _CONSERVING:
-            square = self._lengths**2 / order_components(self.model)
-            return _scaled(self._jackknifed(lambda mean: mean, square, linear=square), factor)
-        deviation = self.magnetization_series - self.magnetization.mean[:, None, None]
-        return _scaled(self._jackknifed_variance(deviation), factor)
+        if symmetric and not self._conserves:
+            bound = self._unseen.length.mean_square / order_components(self.model)
+            return _scaled(at_least(self._by_beta(self._mean_square), bound), factor)
+        variance = self._variance_of(self.magnetization_series.__getitem__, self.magnetization)
+        return _scaled(at_least(variance, self._unseen.magnetization.variance), factor)
 
     @cached_property
     def connected_susceptibility(self) -> MeanWithError:
@@ -152,8 +174,8 @@ class Run:
 
         It peaks at transitions.
         """
-        deviation = self._lengths - self.absolute_magnetization.mean[:, None, None]
-        return _scaled(self._jackknifed_variance(deviation), self.beta)
+        variance = self._variance_of(self._lengths, self.absolute_magnetization)
+        return _scaled(at_least(variance, self._unseen.length.variance), self.beta)
 
     @cached_property
     def binder(self) -> MeanWithError:
@@ -163,11 +185,7 @@ class Run:
 
         K. Binder, Z. Phys. B 43, 119 (1981).
         """
-        square = (self._lengths / self.model.lattice.n_sites) ** 2
-        means = square.mean(axis=(1, 2)), (square**2).mean(axis=(1, 2))
-        second, fourth = (np.where(mean == 0.0, 1.0, mean)[:, None, None] for mean in means)
-        linear = square**2 / fourth - 2.0 * square / second
-        return self._jackknifed(_binder, square**2, square, linear=linear)
+        return at_least(self._by_beta(self._binder), self._unseen.length.binder)
 
     @cached_property
     def structure_factor(self) -> MeanWithError:
@@ -175,7 +193,8 @@ class Run:
 
         Needs ``structure_factor_every`` in `simulate`; ``.tau`` is in measurements of S(k).
         """
-        return self._spectrum.structure_factor()
+        spectrum = self._spectrum
+        return self._unseen.structure_factor(spectrum.structure_factor(), spectrum.measurements)
 
     @cached_property
     def correlation_function(self) -> MeanWithError:
@@ -184,7 +203,9 @@ class Run:
         Needs ``structure_factor_every`` in `simulate`; ``.tau`` is in measurements of S(k). Not
         connected: nothing is subtracted.
         """
-        return self._spectrum.correlation_function()
+        spectrum = self._spectrum
+        estimate = spectrum.correlation_function()
+        return self._unseen.correlation_function(estimate, spectrum.measurements)
 
     def correlation_length(self, *, staggered: bool = False) -> MeanWithError:
         """Return the second-moment correlation length, arrays (B,), in lattice constants.
@@ -239,15 +260,17 @@ class Run:
         """
         from thermo.estimate.reweighting import multi_histogram
         from thermo.run.flat_histogram import log_total_states
+        from thermo.run.memory import check_histograms
         from thermo.run.reweighting import run_energy_counts
         from thermo.sampling.energy_grid import energy_grid
 
-        if self.settings.get("update") in _CONSERVING:
+        if self._conserves:
             raise InvalidInputError(
                 f"this run's update {self.settings['update']!r} conserves the magnetisation, and "
                 "its chains see a part of the states only; accepted: a run with another update"
             )
         grid = energy_grid(self.model, bin_width)
+        check_histograms(self.model, grid, *self.energy_series.shape[:2])
         result = multi_histogram(
             grid.energies,
             run_energy_counts(self, grid),
@@ -296,10 +319,20 @@ class Run:
 
         save_run(self, path, overwrite=overwrite)
 
+    def _lengths(self, of: slice) -> np.ndarray:
+        return lengths(self.series, of)
+
     @property
-    def _lengths(self) -> np.ndarray:
-        r"""\|M\| of every draw."""
-        return self.series.get("magnetization_length", np.abs(self.magnetization_series))
+    def _conserves(self) -> bool:
+        return self.settings.get("update") in _CONSERVING
+
+    @cached_property
+    def _unseen(self) -> UnseenChanges:
+        spins = self.final_spins
+        movable = np.ones(self.beta.size)
+        if self._conserves:  # two spins change places; equal ones change nothing
+            movable = 2.0 * (spins != spins[:, :, :1]).any(axis=tuple(range(1, spins.ndim)))
+        return UnseenChanges(self.model, self.beta, self.series, movable, self._conserves)
 
     @cached_property
     def _spectrum(self) -> SampledSpectrum:
@@ -319,20 +352,53 @@ class Run:
             measurements=replicas * number * length,
         )
 
-    def _jackknifed_variance(self, deviation: np.ndarray) -> MeanWithError:
-        square = deviation**2
-        return self._jackknifed(_variance, deviation, square, linear=square)
+    def _by_beta(self, estimate: Callable[[slice], MeanWithError]) -> MeanWithError:
+        """Join estimates of a few β each: what is made on the way would fill the memory."""
+        return MeanWithError.joined(estimate(of) for of in slabs(self.energy_series.shape))
 
-    def _jackknifed(
-        self, function: Callable[..., np.ndarray], *series: np.ndarray, linear: np.ndarray
+    def _variance_of(
+        self, series: Callable[[slice], np.ndarray], about: MeanWithError
     ) -> MeanWithError:
-        """Jackknife f(means of `series`); its linear part gives ess and tau."""
-        _, replicas, draws = self.energy_series.shape
-        per_chain = min(draws, math.ceil(_LEAST_BLOCKS / replicas))
-        value, error = jackknife(function, *(block_means(s, per_chain) for s in series))
-        sampled = mean_with_error(linear)
-        error = np.where(sampled.error == 0.0, 0.0, error)  # not the rounding of a constant
-        return MeanWithError(value, error, sampled.ess, sampled.tau)
+        def variance(of: slice) -> MeanWithError:
+            deviation = series(of) - about.mean[of, None, None]
+            mean, square = _blocks(deviation), np.square(deviation, out=deviation)
+            return _jackknifed(_variance, mean, _blocks(square), linear=square)
+
+        return self._by_beta(variance)
+
+    def _mean_square(self, of: slice) -> MeanWithError:
+        r"""⟨\|M\|²⟩/d."""
+        square = self._lengths(of) ** 2
+        square /= order_components(self.model)
+        return _jackknifed(lambda mean: mean, _blocks(square), linear=square)
+
+    def _binder(self, of: slice) -> MeanWithError:
+        square = self._lengths(of) / self.model.lattice.n_sites
+        square *= square
+        fourth = square**2
+        blocks = _blocks(fourth), _blocks(square)
+        for values in (square, fourth):
+            mean = values.mean(axis=(1, 2), keepdims=True)
+            values /= np.where(mean == 0.0, 1.0, mean)
+        square *= 2.0
+        fourth -= square
+        return _jackknifed(_binder, *blocks, linear=fourth)
+
+
+def _blocks(series: np.ndarray) -> np.ndarray:
+    """Means of blocks of a series (B, replicas, draws): replicas, or parts where these are few."""
+    _, replicas, draws = series.shape
+    return block_means(series, min(draws, math.ceil(_LEAST_BLOCKS / replicas)))
+
+
+def _jackknifed(
+    function: Callable[..., np.ndarray], *blocks: np.ndarray, linear: np.ndarray
+) -> MeanWithError:
+    """Jackknife f(means of `blocks`); the series of its linear part gives ess and tau."""
+    value, error = jackknife(function, *blocks)
+    sampled = mean_with_error(linear)
+    error = np.where(sampled.error == 0.0, 0.0, error)  # not the rounding of a constant
+    return MeanWithError(value, error, sampled.ess, sampled.tau)
 
 
 def _variance(mean: np.ndarray, mean_of_squares: np.ndarray) -> np.ndarray:
@@ -349,7 +415,8 @@ def _scaled(estimate: MeanWithError, factor: np.ndarray) -> MeanWithError:
     """Multiply by a power of β, with ±inf · 0 = 0: a quantity that never varies stays 0."""
 
     def times(values: np.ndarray, by: np.ndarray) -> np.ndarray:
-        return np.where(values == 0.0, 0.0, by) * values
+        with np.errstate(over="ignore"):
+            return np.where(values == 0.0, 0.0, by) * values
 
     mean = times(estimate.mean, factor)
     return MeanWithError(mean, times(estimate.error, np.abs(factor)), estimate.ess, estimate.tau)

@@ -15,8 +15,10 @@ from numpy.typing import ArrayLike
 from thermo.arguments import checked_seed, whole_number
 from thermo.errors import InvalidInputError, NotConvergedError, SpinlogitWarning
 from thermo.estimate.reweighting import MultiHistogram, energy_counts, multi_histogram
+from thermo.estimate.slabs import slabs
 from thermo.run.checks import check_workers, kind_for_all_states
 from thermo.run.flat_histogram import log_total_states
+from thermo.run.memory import check_histograms
 from thermo.run.result import Run
 from thermo.run.simulate import simulate
 from thermo.sampling.energy_grid import EnergyGrid, energy_grid
@@ -129,7 +131,7 @@ def reweighting(
         )
     burn_in = max(1, sweeps // 10) if burn_in is None else whole_number(burn_in, "burn_in", 0)
     replicas = whole_number(replicas, "replicas", 2, ", for errors are jackknifed over them")
-    check_workers(threads, executor, None)
+    check_workers(threads, executor, None, progress)
     options: dict[str, Any] = {"update": update, "seed": checked_seed(seed), "threads": threads}
     if betas is None:
         if not hasattr(model, "n_states"):
@@ -138,6 +140,7 @@ def reweighting(
                 "and no ladder ends there; accepted: beta, a list on both sides of 0"
             )
         betas = _ladder(model, grid, options)
+    check_histograms(model, grid, betas.size, replicas, sweeps // measure_every)
     run = simulate(
         model,
         betas,
@@ -174,7 +177,11 @@ def run_energy_counts(run: Run, grid: EnergyGrid) -> np.ndarray:
     ndarray, shape (replicas, B, bins)
         For `multi_histogram`.
     """
-    return energy_counts(grid.energies[grid.bin_of(run.energy_series)], grid.energies)
+    energies = run.energy_series
+    counts = np.empty((energies.shape[1], energies.shape[0], grid.bins))
+    for of in slabs(energies.shape):
+        counts[:, of] = energy_counts(grid.energies[grid.bin_of(energies[of])], grid.energies)
+    return counts
 
 
 def _checked_span(beta: ArrayLike) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,8 +15,8 @@ from thermo.errors import InvalidInputError
 from thermo.models.spin_model import SpinModel
 from thermo.run.chains import Progress, run_chains
 from thermo.run.checks import check_update, check_workers, draws_between
-from thermo.run.chunk import spectrum_in
-from thermo.run.memory import check_memory
+from thermo.run.live_batch import spectrum_in
+from thermo.run.memory import Means, check_chains
 from thermo.run.plan import Plan
 from thermo.run.power_spectrum import check_periodic
 from thermo.run.result import Run
@@ -171,11 +172,8 @@ def simulate(
     )
     if structure:
         check_periodic(model.lattice, "structure_factor_every")
-    check_workers(threads, executor, callback)
-    if isinstance(start, str):
-        given, ordered = None, _ordered(model, betas, start, update)
-    else:
-        given, ordered = given_start(model, start, betas.size, replicas), np.full(betas.size, False)
+    check_workers(threads, executor, callback, progress)
+    given = None if isinstance(start, str) else given_start(model, start, betas.size, replicas)
     plan = Plan(
         model=model,
         kind=batch_kind(model, update, betas.size * replicas),
@@ -185,14 +183,17 @@ def simulate(
         burn_in=burn_in,
         draws=draws,
         measure_every=measure_every,
-        ordered=ordered,
+        ordered=np.full(betas.size, False),
         given=given,
         seed=seed,
         snapshots_every=snapshots,
         structure_factor_every=structure,
     )
-    check_memory(plan)
+    # Before what looks at the whole lattice.
+    check_chains(plan, Means(threads, executor, checkpoint is not None))
     check_update(plan)
+    if isinstance(start, str):
+        plan = replace(plan, ordered=_ordered(model, betas, start, update))
 
     outcome = run_chains(
         plan,

@@ -10,8 +10,8 @@ with **r** in steps along the axes of ``lattice.shape`` and k = 2π·(integers)/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +22,7 @@ from scipy.fft import irfftn
 from thermo.errors import InvalidInputError
 from thermo.estimate.autocorrelation import MeanWithError
 from thermo.estimate.jackknife import jackknife
+from thermo.estimate.slabs import slabs
 from thermo.lattice import Lattice
 from thermo.run.power_spectrum import peak_and_beside, peaks
 
@@ -60,7 +61,10 @@ class SampledSpectrum:
 
     def structure_factor(self) -> MeanWithError:
         """Return S(k): arrays (B, \\*lattice.shape), k = 2π·index/L along every axis."""
-        return self._estimate(self._blocks, "structure_factor", self.lattice.n_sites)
+        scale = float(self.lattice.n_sites)
+        return MeanWithError.joined(
+            part._estimate(part._blocks, "structure_factor", scale) for part in self._parts()
+        )
 
     def correlation_function(self) -> MeanWithError:
         """Return G(r): arrays (B, \\*lattice.shape), r = index along every axis (periodic).
@@ -68,6 +72,9 @@ class SampledSpectrum:
         Averaged over all translations; G(0) = 1. Not connected: with long-range order it tends to
         the square of the order parameter.
         """
+        return MeanWithError.joined(part._correlation_function() for part in self._parts())
+
+    def _correlation_function(self) -> MeanWithError:
         axes = tuple(range(-len(self.lattice.shape), 0))
         correlation = irfftn(self._blocks, s=self.lattice.shape, axes=axes)
         half = correlation[..., : self._blocks.shape[-1]]  # G(−r) = G(r)
@@ -167,6 +174,12 @@ class SampledSpectrum:
             within = np.einsum("bi,bij,bj->b", weights, within[:, order], weights)
         relative = (weights * pairs).sum(axis=-1)
         return MeanWithError(value, error, *self._sample_size(relative, within, 1.0))
+
+    def _parts(self) -> Iterator[SampledSpectrum]:
+        """The same of a few β each: what is made on the way would fill the memory."""
+        for of in slabs(self.blocks.shape):
+            variances = {name: values[of] for name, values in self.variances.items()}
+            yield replace(self, blocks=self.blocks[of], variances=variances)
 
     @cached_property
     def _blocks(self) -> Array:

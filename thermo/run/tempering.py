@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,7 +17,7 @@ from thermo.models.spin_model import SpinModel
 from thermo.run.chains import Progress, run_chains
 from thermo.run.checks import check_update, check_workers
 from thermo.run.ladder import checked_ladder
-from thermo.run.memory import check_memory
+from thermo.run.memory import Means, check_chains
 from thermo.run.plan import Plan
 from thermo.run.tempering_run import TemperingRun
 from thermo.sampling.registry import batch_kind
@@ -132,7 +132,7 @@ def parallel_tempering(
     exchange_every = whole_number(exchange_every, "exchange_every", 1, " = sweeps", most=sweeps)
     measure_every = whole_number(measure_every, "measure_every", 1, " = sweeps", most=sweeps)
     seed = checked_seed(seed)
-    check_workers(threads, executor, callback)
+    check_workers(threads, executor, callback, progress)
     if not isinstance(start, str):
         raise InvalidInputError(
             "an array was given as start; accepted: 'auto', 'random' or 'ordered'"
@@ -146,13 +146,15 @@ def parallel_tempering(
         burn_in=burn_in,
         draws=sweeps // measure_every,
         measure_every=measure_every,
-        ordered=ordered_start(model, betas, start),
+        ordered=np.zeros(betas.shape, dtype=bool),
         given=None,
         seed=seed,
         exchange_every=exchange_every,
     )
-    check_memory(plan)
+    # Before what looks at the whole lattice.
+    check_chains(plan, Means(threads, executor, checkpoint is not None))
     check_update(plan)
+    plan = replace(plan, ordered=ordered_start(model, betas, start))
     outcome = run_chains(
         plan,
         threads=threads,
@@ -193,6 +195,11 @@ class TemperingPlan(Plan):
 
     exchange_every: int = 1
 
+    least_betas: ClassVar[int] = 2
+
+    def with_chains(self, beta: np.ndarray, replicas: int) -> TemperingPlan:
+        return replace(self, beta=beta, replicas=replicas)
+
     @property
     def ladders(self) -> int:
         """Ladders in one batch."""
@@ -201,6 +208,10 @@ class TemperingPlan(Plan):
     @property
     def batches(self) -> int:
         return -(-self.replicas // self.ladders)
+
+    @property
+    def observables(self) -> int:
+        return super().observables + 1  # which configuration stands on the rung
 
     def members(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         first = index * self.ladders

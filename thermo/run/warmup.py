@@ -9,8 +9,8 @@ from functools import partial
 
 import numpy as np
 
-from thermo.arguments import checked_seed
-from thermo.errors import EquilibrationWarning
+from thermo.arguments import checked_seed, true_or_false
+from thermo.errors import EquilibrationWarning, UncertaintyWarning
 from thermo.lattice import chain, cubic, honeycomb, king, square
 from thermo.models import XY, Clock, Heisenberg, Ising, Potts, spin_glass
 from thermo.models.spin_model import SpinModel
@@ -61,11 +61,12 @@ def warmup(*, seed: int = 0, progress: bool = False) -> dict[str, float]:
     """
     from tqdm.auto import tqdm
 
-    seed = checked_seed(seed)
+    seed, progress = checked_seed(seed), true_or_false(progress, "progress")
     seconds: dict[str, float] = {}
     work = list(_work(seed))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", EquilibrationWarning)  # few sweeps
+        for of_few_sweeps in (EquilibrationWarning, UncertaintyWarning):
+            warnings.simplefilter("ignore", of_few_sweeps)
         for name, run in tqdm(work, disable=not progress, desc="compiling", leave=False):
             start = time.perf_counter()
             run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -39,6 +40,8 @@ class Work(ABC):
         The numbers of the pieces. Works that share a checkpoint have different ones.
     moves_per_step : int
         Attempted changes of single spins in a step of one piece, about.
+    most_steps : int
+        Of a chunk, so that what it holds stays small.
     unit, what : str
         What a step is called, and what is being done, for the progress bar.
     """
@@ -53,6 +56,10 @@ class Work(ABC):
     @property
     @abstractmethod
     def moves_per_step(self) -> int: ...
+
+    @property
+    def most_steps(self) -> int:
+        return sys.maxsize
 
     @abstractmethod
     def steps(self, index: int) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -29,8 +30,7 @@ from thermo.run.work import Piece, State, Work, joined, run_piece
 __all__ = ["available_cores", "finished_pieces", "run_work"]
 
 _SECONDS = 1.0  # a chunk should take about so long
-# … of which nothing is known at the first one: at most so many moves, and so many steps, each of
-# which may be followed by a snapshot.
+# … of which nothing is known at the first one: at most so many moves, and so many steps.
 _FIRST_MOVES, _FIRST_STEPS = 2**24, 1000
 
 
@@ -67,7 +67,7 @@ def finished_pieces(
         checkpoint=checkpoint,
         at_once=at_once,
     )
-    return [joined(chunks) for chunks in parts.values()]
+    return [joined(parts.pop(index)) for index in work.pieces]
 
 
 def run_work(
@@ -203,7 +203,15 @@ def _lost_workers_told_from_errors() -> Iterator[None]:
 
 
 class _Workers(Protocol):
-    """What can take pieces further."""
+    """What can take pieces further.
+
+    Attributes
+    ----------
+    most_running : int
+        Chunks that may be with them, waiting, made or being made; those that are made need memory.
+    """
+
+    most_running: int
 
     def submit(self, index: int, begin: int, state: State | None, end: int) -> Future[Chunk]: ...
 
@@ -219,6 +227,8 @@ class _Remote:
     It must tell of lost workers. A process pool of the standard library does, unless a process is
     killed just while it sends a result: then it waits for the rest for ever, and so does the run.
     """
+
+    most_running = sys.maxsize  # how many workers there are is not known
 
     def __init__(self, work: Work, executor: Executor) -> None:
         self.work, self.executor = work, executor
@@ -263,6 +273,8 @@ class _Live:
 class _ThisThread:
     """The calling thread, which does one chunk after the other when results are waited for."""
 
+    most_running = 1
+
     def __init__(self, work: Work) -> None:
         self.live = _Live(work, 1)
         self.queue: deque[tuple[Future[Chunk], tuple[int, int, State | None, int]]] = deque()
@@ -287,6 +299,7 @@ class _Threads:
     """
 
     def __init__(self, work: Work, threads: int, pieces: int) -> None:
+        self.most_running = 2 * threads  # none of which has to wait for the one that records
         self.pool = ThreadPoolExecutor(min(threads, pieces))
         self.live = _Live(work, max(1, threads // pieces))
 
@@ -314,8 +327,10 @@ def _drive(
     record: Callable[[int, Chunk], None],
 ) -> None:
     """Take `waiting` pieces to their ends, `record` their chunks, keep `waiting` up to date."""
-    first = min(_FIRST_STEPS, max(1, _FIRST_MOVES // work.moves_per_step))
+    most = work.most_steps
+    first = min(_FIRST_STEPS, max(1, _FIRST_MOVES // work.moves_per_step), most)
     length = dict.fromkeys(waiting, first)
+    most_running = min(workers.most_running, at_once or len(waiting))
     ready = deque(waiting)
     running: dict[Future[Chunk], int] = {}
 
@@ -325,21 +340,27 @@ def _drive(
         end = end if steps is None else min(end, steps)
         running[workers.submit(index, begin, state, end)] = index
 
+    def take(future: Future[Chunk]) -> None:
+        index, chunk = running.pop(future), workers.result(future)
+        record(index, chunk)
+        if chunk.final:
+            del waiting[index]
+            return
+        waiting[index] = (chunk.end, chunk.state)
+        scale = min(4.0, max(0.25, _SECONDS / max(chunk.seconds, 1e-9)))
+        length[index] = min(max(1, int((chunk.end - chunk.begin) * scale)), most)
+        if at_once is None:
+            ready.append(index)
+        else:  # the others are not begun before this one has ended
+            ready.appendleft(index)
+
     try:
         while ready or running:
-            while ready and (at_once is None or len(running) < at_once):
+            while ready and len(running) < most_running:
                 submit(ready.popleft())
-            for future in workers.finished(running):
-                index = running.pop(future)
-                chunk = workers.result(future)
-                record(index, chunk)
-                if chunk.final:
-                    del waiting[index]
-                    continue
-                waiting[index] = (chunk.end, chunk.state)
-                scale = min(4.0, max(0.25, _SECONDS / max(chunk.seconds, 1e-9)))
-                length[index] = max(1, int((chunk.end - chunk.begin) * scale))
-                submit(index)
+            finished = list(workers.finished(running))
+            while finished:  # none is kept while the next one is made: they may be large
+                take(finished.pop(0))
     finally:
         for future in running:
             future.cancel()

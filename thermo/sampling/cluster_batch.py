@@ -20,6 +20,7 @@ from thermo.sampling.cluster_rules import (
 )
 from thermo.sampling.discrete_rules import energy_tables
 from thermo.sampling.lane_observables import LaneObservables
+from thermo.sampling.model_tables import kept_with_model
 from thermo.temperature import as_beta
 
 __all__ = ["ClusterBatch"]
@@ -86,12 +87,9 @@ class ClusterBatch:
         self._one_cluster = update == "wolff"
         self._signs: set[int] = set()
         lattice = model.lattice
-        self._couplings, kind = np.unique(model.couplings, return_inverse=True)
-        self._bonds = _bonds_of(model, kind, smaller_only=not self._one_cluster)
+        self._couplings, self._bonds = _bonds_of(model, not self._one_cluster)
         self._energy_tables = energy_tables(model)
-        self._lane_observables = None
-        if isinstance(model, Ising) and (coupling := one_coupling(model)):
-            self._lane_observables = LaneObservables(model, *coupling)
+        self._lane_observables = _lane_observables(model)
         rows = max(_BIT_ROWS, int(lattice.degrees.max(initial=0)) // WORDS + 1)
         self._scratch = Scratch(
             sites=np.zeros(lattice.n_sites + 1, dtype=np.uint32),
@@ -200,8 +198,18 @@ class ClusterBatch:
         return snapshots
 
 
-def _bonds_of(model: DifferenceModel, kind: np.ndarray, smaller_only: bool) -> Bonds:
-    """List the bonds of each site, of the couplings `kind`: all, or those with smaller sites."""
+@kept_with_model
+def _lane_observables(model: DifferenceModel) -> LaneObservables | None:
+    """Return what measures many configurations at once, where there is such a thing."""
+    if not isinstance(model, Ising) or (found := one_coupling(model)) is None:
+        return None
+    return LaneObservables(model, *found)
+
+
+@kept_with_model
+def _bonds_of(model: DifferenceModel, smaller_only: bool) -> tuple[np.ndarray, Bonds]:
+    """Return all different couplings, and the bonds of each site: all, or to smaller sites."""
+    couplings, kind = np.unique(model.couplings, return_inverse=True)
     lattice, q = model.lattice, model.n_states
     site = np.repeat(np.arange(lattice.n_sites, dtype=np.uint32), lattice.degrees)
     listed = lattice.adjacency < site if smaller_only else np.ones(site.size, dtype=bool)
@@ -209,4 +217,4 @@ def _bonds_of(model: DifferenceModel, kind: np.ndarray, smaller_only: bool) -> B
     links[:, 0] = lattice.adjacency[listed]
     links[:, 1] = kind[lattice.adjacent_bonds[listed]] * (2 * q - 1) ** 2
     ends = np.cumsum(np.bincount(site[listed], minlength=lattice.n_sites))
-    return Bonds(np.concatenate([[0], ends]).astype(np.uint32), links, q)
+    return couplings, Bonds(np.concatenate([[0], ends]).astype(np.uint32), links, q)

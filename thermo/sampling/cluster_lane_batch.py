@@ -10,6 +10,8 @@ from thermo.kernels.lanes import WORDS, bit_planes, pack
 from thermo.models.ising import Ising
 from thermo.sampling.cluster_rules import check_clusters, check_unfrustrated, one_coupling
 from thermo.sampling.lane_chains import LaneChains
+from thermo.sampling.lane_observables import LaneObservables
+from thermo.sampling.model_tables import kept_with_model
 
 __all__ = ["ClusterLaneBatch"]
 
@@ -58,24 +60,15 @@ class ClusterLaneBatch(LaneChains):
         self, model: Ising, update: str, beta: np.ndarray, seed: np.random.SeedSequence
     ) -> None:
         check_clusters(model, update)
-        bonds = one_coupling(model) if isinstance(model, Ising) else None
-        if bonds is None:
+        tables = _tables(model) if isinstance(model, Ising) else None
+        if tables is None:
             raise InvalidInputError(
                 f"model = {model!r} was given; accepted here: thermo.Ising with couplings ±J of "
                 "one J (see ClusterBatch)"
             )
         self._one_cluster = update == "wolff"
-        coupling, flipped = bonds
-        lattice, n, m = model.lattice, model.lattice.n_sites, model.lattice.n_edges
-        edges = lattice.edges
-        self._rules = ClusterRules(
-            first=np.searchsorted(edges[:, 0], np.arange(n + 1)).astype(np.uint64),
-            second=edges[:, 1].astype(np.uint32),
-            flipped=flipped,
-            sign=np.empty((1, WORDS), dtype=np.uint64),  # these two are up to β
-            threshold=np.empty((THRESHOLD_ROWS, WORDS), dtype=np.uint64),
-            numbers=(n - 1).bit_length(),
-        )
+        observables, self._rules = tables
+        n, m = model.lattice.n_sites, model.lattice.n_edges
         self._signs: set[int] = set()  # of β, at which the model is not frustrated
         self._scratch = ClusterScratch(
             bonds=np.zeros((m, WORDS), dtype=np.uint64),
@@ -84,7 +77,7 @@ class ClusterLaneBatch(LaneChains):
             seeds=np.zeros((1, WORDS), dtype=np.uint64),
             planes=np.zeros((max(m, n).bit_length(), WORDS), dtype=np.uint64),
         )
-        super().__init__(model, coupling, flipped, beta, seed, state_rows=2)
+        super().__init__(model, observables, beta, seed, state_rows=2)
 
     def _prepare(self, beta: np.ndarray) -> None:
         for sign in {int(s) for s in np.sign(beta)} - self._signs:
@@ -108,7 +101,8 @@ class ClusterLaneBatch(LaneChains):
     def _rules_at(self, beta: np.ndarray) -> ClusterRules:
         """Return the tables of 512 lanes."""
         with np.errstate(invalid="ignore"):  # inf · 0: no interaction, no bond
-            strength = np.where(self._coupling == 0.0, 0.0, beta * self._coupling)
+            coupling = self._observables.coupling
+            strength = np.where(coupling == 0.0, 0.0, beta * coupling)
         opening = -np.expm1(-2.0 * np.abs(strength))
         certain = opening == 1.0
         limit = np.ldexp(np.where(certain, 0.0, opening), 64).astype(np.uint64)
@@ -117,3 +111,22 @@ class ClusterLaneBatch(LaneChains):
             sign=pack(strength[None, :] < 0),
             threshold=np.concatenate([pack(certain[None, :]), bits[::-1]]),
         )
+
+
+@kept_with_model
+def _tables(model: Ising) -> tuple[LaneObservables, ClusterRules] | None:
+    """Return what is measured, and the rules without what is up to β; None: several couplings."""
+    found = one_coupling(model)
+    if found is None:
+        return None
+    coupling, flipped = found
+    n, edges = model.lattice.n_sites, model.lattice.edges
+    rules = ClusterRules(
+        first=np.searchsorted(edges[:, 0], np.arange(n + 1)).astype(np.uint64),
+        second=edges[:, 1].astype(np.uint32),
+        flipped=flipped,
+        sign=np.empty((1, WORDS), dtype=np.uint64),
+        threshold=np.empty((THRESHOLD_ROWS, WORDS), dtype=np.uint64),
+        numbers=(n - 1).bit_length(),
+    )
+    return LaneObservables(model, coupling, flipped), rules

@@ -78,7 +78,7 @@ class DemonChains:
     >>> from thermo.lattice import square
     >>> from thermo.models import Ising
     >>> chains = DemonChains(Ising(square(8)), 64.0, 3, seed=np.random.SeedSequence(1))
-    >>> means = chains.sweep(10)
+    >>> moments = chains.sweep(10)
     >>> chains.energy + chains.demon_energy
     array([64., 64., 64.])
     """
@@ -177,14 +177,15 @@ class DemonChains:
         return self._maximum * self._quantum
 
     def sweep(self, sweeps: int) -> np.ndarray:
-        """Attempt n moves `sweeps` times; return the demons' energies averaged over the attempts.
+        """Attempt n moves `sweeps` times; return how full the purses were, averaged over them.
 
         Returns
         -------
-        ndarray of float64, shape (replicas,)
+        ndarray of float64, shape (replicas, 3)
+            Averages of E_d/E_max, of its square and of its cube.
         """
         attempts = sweeps * self.model.lattice.n_sites
-        means = np.empty(len(self._states))
+        moments = np.empty((len(self._states), 3))
         exchange_energy(
             self._states,
             self._purses,
@@ -192,9 +193,9 @@ class DemonChains:
             self._maximum,
             attempts,
             self._system,
-            means,
+            moments,
         )
-        return means * self._quantum
+        return moments
 
     def record(self, draws: int, every: int) -> dict[str, np.ndarray]:
         """Measure `draws` times, each after `every` more sweeps.
@@ -207,7 +208,7 @@ class DemonChains:
         """
         series: dict[str, np.ndarray] = {}
         for draw in range(draws):
-            mean = self.sweep(every)
+            mean = self.sweep(every)[:, 0] * self.demon_maximum
             measured = {
                 "energy": self.energy,
                 "demon_energy": self.demon_energy,

@@ -9,6 +9,7 @@ import numpy as np
 from thermo.kernels.discrete import INFINITE_BETA, DiscreteInteractions
 from thermo.kernels.lanes import WORDS
 from thermo.models.difference import DifferenceModel
+from thermo.sampling.model_tables import kept_with_model
 
 __all__ = ["energy_tables", "energy_unit", "interactions", "kernel_beta", "largest_change"]
 
@@ -41,6 +42,7 @@ def kernel_beta(model: DifferenceModel, beta: np.ndarray) -> np.ndarray:
     return np.clip(beta * energy_unit(model), -INFINITE_BETA, INFINITE_BETA)
 
 
+@kept_with_model
 def interactions(model: DifferenceModel) -> DiscreteInteractions:
     """Return the graph and the energies of a model in units of `energy_unit`.
 
@@ -121,6 +123,7 @@ def _energy_rows(
     }
 
 
+@kept_with_model
 def energy_tables(model: DifferenceModel) -> tuple[Any, ...]:
     """Return what `thermo.kernels.discrete_moves.energies` takes after the states."""
     # Couplings ±J are counted, and J multiplied last: as exact as `LaneObservables`, to the bit.

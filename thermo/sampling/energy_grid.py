@@ -14,8 +14,16 @@ from thermo.errors import InvalidInputError
 from thermo.kernels.flat_moves import SHIFT, DiscreteSystem, VectorSystem
 from thermo.models.difference import DifferenceModel
 from thermo.sampling.discrete_rules import largest_change
+from thermo.sampling.model_tables import kept_with_model
 
-__all__ = ["EnergyGrid", "discrete_system", "energy_grid", "energy_spacing", "flat_system"]
+__all__ = [
+    "EnergyGrid",
+    "discrete_system",
+    "energy_grid",
+    "energy_spacing",
+    "flat_system",
+    "transition_columns",
+]
 
 MOST_BINS = 2**20
 _ROUNDING = 1e-9  # of the largest change of energy: sums of the same couplings may differ by it
@@ -117,6 +125,7 @@ def energy_spacing(model: DifferenceModel) -> float | None:
     return spacing if spacing >= _LEAST_SPACING * largest_change(model) else None
 
 
+@kept_with_model
 def flat_system(model: Any, grid: EnergyGrid) -> DiscreteSystem | VectorSystem:
     """Return a model as the kernels of walks in energy want it.
 
@@ -138,6 +147,7 @@ def flat_system(model: Any, grid: EnergyGrid) -> DiscreteSystem | VectorSystem:
     return discrete_system(model, grid.width * 2.0**-SHIFT, edge, reach)
 
 
+@kept_with_model
 def discrete_system(
     model: DifferenceModel, quantum: float, origin: float = 0.0, reach: int = 0
 ) -> DiscreteSystem:
@@ -164,6 +174,11 @@ def discrete_system(
         origin=np.int64(math.floor(origin / quantum)),
         reach=np.uint64(reach),
     )
+
+
+def transition_columns(model: Any, grid: EnergyGrid) -> int:
+    """Return how many bins a move may lead to, from as many below to as many above."""
+    return 2 * _reach(model, grid) + 1
 
 
 def _reach(model: Any, grid: EnergyGrid) -> int:

@@ -10,11 +10,10 @@ import numpy as np
 from thermo.arguments import whole_number
 from thermo.errors import InvalidInputError
 from thermo.kernels.flat_moves import SHIFT, DiscreteSystem
-from thermo.sampling.energy_grid import EnergyGrid, energy_grid, flat_system
+from thermo.memory import check_memory_of
+from thermo.sampling.energy_grid import EnergyGrid, energy_grid, flat_system, transition_columns
 
-__all__ = ["EnergyWalk", "check_tables"]
-
-_MOST_COUNTERS = 2**27  # numbers in the tables of all walkers: a gigabyte
+__all__ = ["EnergyWalk"]
 
 
 class EnergyWalk(ABC):
@@ -41,7 +40,7 @@ class EnergyWalk(ABC):
     Raises
     ------
     InvalidInputError
-        A grid that cannot be made, or tables that would take more than a gigabyte.
+        A grid that cannot be made, or tables that do not fit into memory.
     """
 
     def __init__(
@@ -58,8 +57,8 @@ class EnergyWalk(ABC):
         discrete = isinstance(self._system, DiscreteSystem)
         # The unit of the walk's energies.
         self._quantum = self.grid.width * 2.0**-SHIFT if discrete else 1.0
-        check_tables(self.walkers, self.grid, int(self._system.reach))
-        columns = 2 * int(self._system.reach) + 1
+        columns = transition_columns(model, self.grid)
+        check_memory_of(self.walkers, 8 * self.grid.bins * columns, "walkers")
         start_seed, stream_seed = seed.spawn(2)
         start = np.random.Generator(np.random.PCG64(start_seed))
         streams = stream_seed.generate_state(2 * self.walkers, np.uint64)
@@ -146,25 +145,6 @@ class EnergyWalk(ABC):
     @abstractmethod
     def _advance(self, sweeps: int, walker: dict[str, np.ndarray]) -> None:
         """Run the kernel for one walker, whose part of every array is given."""
-
-
-def check_tables(walkers: int, grid: EnergyGrid, reach: int) -> None:
-    """Refuse tables of transitions that would take more than a gigabyte.
-
-    Parameters
-    ----------
-    walkers : int
-    grid : EnergyGrid
-    reach : int
-        The most bins that a move can cross.
-    """
-    counters = walkers * grid.bins * (2 * reach + 1)
-    if counters > _MOST_COUNTERS:
-        raise InvalidInputError(
-            f"{walkers} walkers over {grid.bins} bins, of which a move can cross {reach}, need "
-            f"{counters:.3g} counters; accepted: at most {_MOST_COUNTERS:.3g} (give a larger "
-            "bin_width)"
-        )
 
 
 def _quanta(states: np.ndarray, system: DiscreteSystem) -> np.ndarray:

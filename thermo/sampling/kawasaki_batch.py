@@ -83,7 +83,7 @@ class KawasakiBatch(DiscreteChains):
 
     def _random_states(self, generator: np.random.Generator) -> np.ndarray:
         n, q = self.model.lattice.n_sites, self.model.n_states
-        balanced = np.tile(np.sort(np.arange(n) % q), (self.chains, 1))
+        balanced = np.tile(np.sort(np.arange(n) % q).astype(np.uint8), (self.chains, 1))
         return generator.permuted(balanced, axis=1)
 
     def sweep(self, sweeps: int) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from thermo.kernels.ising_lanes import MAX_DEGREE, STATE_ROWS, Scratch, advance
+from thermo.kernels.ising_lanes import MAX_DEGREE, STATE_ROWS, Graph, Scratch, advance
 from thermo.kernels.lanes import LANES, WORDS
 from thermo.models.ising import Ising
 from thermo.sampling.lane_chains import LaneChains
+from thermo.sampling.lane_observables import LaneObservables
 from thermo.sampling.lane_rules import LaneAcceptance, lane_graph, plain_coupling
+from thermo.sampling.model_tables import kept_with_model
 
 __all__ = ["LANES", "LaneBatch"]
 
@@ -54,16 +56,14 @@ class LaneBatch(LaneChains):
         self, model: Ising, update: str, beta: np.ndarray, seed: np.random.SeedSequence
     ) -> None:
         lattice = model.lattice
-        coupling, flipped = plain_coupling(model)
-        degrees, kind = np.unique(lattice.degrees, return_inverse=True)
-        self._tables = LaneAcceptance(coupling, model.field, degrees.tolist(), kind, update)
-        self._graph = lane_graph(lattice, flipped)
+        observables, self._graph, degrees, kind = _tables(model)
+        self._tables = LaneAcceptance(observables.coupling, model.field, degrees, kind, update)
         most = max(lattice.n_edges, lattice.n_sites)
         self._scratch = Scratch(
             masks=np.zeros((MAX_DEGREE + 1, WORDS), dtype=np.uint64),
             planes=np.zeros((most.bit_length(), WORDS), dtype=np.uint64),
         )
-        super().__init__(model, coupling, flipped, beta, seed, STATE_ROWS)
+        super().__init__(model, observables, beta, seed, STATE_ROWS)
 
     def _prepare(self, beta: np.ndarray) -> None:
         self._acceptance = self._tables.at(beta)
@@ -80,3 +80,13 @@ class LaneBatch(LaneChains):
             self._pairs,
             counts,
         )
+
+
+@kept_with_model
+def _tables(model: Ising) -> tuple[LaneObservables, Graph, list[int], np.ndarray]:
+    """Return what is measured, the neighbours, and the numbers of neighbours that there are."""
+    coupling, flipped = plain_coupling(model)
+    degrees, kind = np.unique(model.lattice.degrees, return_inverse=True)
+    graph = lane_graph(model.lattice, flipped)
+    observables = LaneObservables(model, coupling, flipped)
+    return observables, graph, degrees.tolist(), kind.astype(np.int32)

@@ -15,7 +15,8 @@ from thermo.temperature import as_beta
 
 __all__ = ["LaneChains", "lane_spins"]
 
-_MOST_DRAWS = 1024  # draws held as integers before they are handed on
+_SITES = 4096  # packed at a time
+_MOST_DRAWS = 256  # draws held as integers before they are handed on
 
 
 class LaneChains(ABC):
@@ -27,10 +28,8 @@ class LaneChains(ABC):
     ----------
     model : Ising
         Couplings ±J of one J, one field for all sites.
-    coupling : float
-        J.
-    flipped : ndarray of bool, shape (M,)
-        Bonds of coupling −J.
+    observables : LaneObservables
+        Of this model.
     beta : ndarray, shape (chains,)
         1 to 512 real numbers or ±inf.
     seed : numpy.random.SeedSequence
@@ -47,17 +46,14 @@ class LaneChains(ABC):
     def __init__(
         self,
         model: Ising,
-        coupling: float,
-        flipped: np.ndarray,
+        observables: LaneObservables,
         beta: np.ndarray,
         seed: np.random.SeedSequence,
         state_rows: int,
     ) -> None:
         self.model = model
-        self._coupling = coupling
+        self._observables, self._pairs = observables, observables.pairs
         self.beta = beta
-        self._observables = LaneObservables(model, coupling, flipped)
-        self._pairs = self._observables.pairs
         n = model.lattice.n_sites
         start, sweeps = seed.spawn(2)
         # Below the spins a row of all down and one of all up, for counting single spins.
@@ -98,7 +94,9 @@ class LaneChains(ABC):
     def spins(self, spins: np.ndarray) -> None:
         shape = (self.beta.size, self.model.lattice.n_sites)
         states = one_per_chain(self.model.states_of(spins), shape)
-        self.rows[:] = pack(_padded(states).T == 0)
+        for first in range(0, states.shape[1], _SITES):
+            some = slice(first, first + _SITES)
+            self.rows[some] = pack(_padded(states[:, some]).T == 0)
 
     def sweep(self, sweeps: int) -> None:
         """Advance every chain by so many sweeps."""
@@ -106,11 +104,16 @@ class LaneChains(ABC):
 
     def record(self, draws: int, every: int) -> dict[str, np.ndarray]:
         """Measure `draws` times, each after `every` more sweeps: name → (chains, draws)."""
-        parts = []
+        series: dict[str, np.ndarray] = {}
         for start in range(0, draws, _MOST_DRAWS):
-            counts = self._advance(every, min(_MOST_DRAWS, draws - start))
-            parts.append(self._observables.series([c[: self.beta.size] for c in counts]))
-        return {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
+            some = slice(start, min(start + _MOST_DRAWS, draws))
+            counts = self._advance(every, some.stop - start)
+            part = self._observables.series([c[: self.beta.size] for c in counts])
+            for name, values in part.items():
+                if name not in series:
+                    series[name] = np.empty((self.beta.size, draws))
+                series[name][:, some] = values
+        return series
 
     def state(self) -> dict[str, np.ndarray]:
         """Return a copy of everything that changes."""
@@ -132,7 +135,7 @@ class LaneChains(ABC):
         self._run(sweeps, draws, counts)
         # (draw, bit, word) → lane = 64·word + bit
         return [
-            c.reshape(draws, 64, WORDS).transpose(2, 1, 0).reshape(LANES, draws).astype(np.int64)
+            c.reshape(draws, 64, WORDS).transpose(2, 1, 0).reshape(LANES, draws).view(np.int64)
             for c in counts
         ]
 
@@ -147,7 +150,10 @@ class LaneChains(ABC):
 
 def lane_spins(rows: np.ndarray) -> np.ndarray:
     """Unpack spins: uint64 of shape (n, 8) to int8 ±1 of shape (512, n)."""
-    return (2 * unpack(rows).view(np.int8) - 1).T
+    spins = unpack(rows).view(np.int8)
+    spins *= 2  # in place, for there may be gigabytes
+    spins -= 1
+    return spins.T
 
 
 def _padded(values: np.ndarray) -> np.ndarray:

@@ -30,13 +30,14 @@ class LaneObservables:
 
     Attributes
     ----------
+    coupling : float
     pairs : tuple of ndarray, shape (pairs, 2)
         Plain bonds, flipped bonds; spins with down, and with their order: a spin on sublattice 0 is
         in step with the staggered order if up, one on sublattice 1 if down.
     """
 
     def __init__(self, model: Ising, coupling: float, flipped: np.ndarray) -> None:
-        self._model, self._coupling = model, coupling
+        self._model, self.coupling = model, coupling
         lattice = model.lattice
         n = lattice.n_sites
         sites = np.arange(n)
@@ -53,7 +54,7 @@ class LaneObservables:
         model, n = self._model, self._model.lattice.n_sites
         bonds = (len(self.pairs[0]) - 2 * plain) - (len(self.pairs[1]) - 2 * flipped)
         series = {
-            "energy": 0.0 - self._coupling * bonds - model.field * (2 * up - n),  # never −0.0
+            "energy": 0.0 - self.coupling * bonds - model.field * (2 * up - n),  # never −0.0
             "magnetization": (2 * up - n).astype(np.float64),
         }
         if model.lattice.is_bipartite:

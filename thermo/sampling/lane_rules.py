@@ -108,7 +108,7 @@ class LaneAcceptance:
         later = np.empty((0, WORDS), dtype=np.uint64)  # up to β
         self._frame = Acceptance(
             bonds=tuple(range(most)),
-            kind=None if mirrored else kind.astype(np.int32),
+            kind=None if mirrored else kind.astype(np.int32, copy=False),
             aligned=later,
             two_sided=later,
             threshold=later,

@@ -148,7 +148,7 @@ class Population:
         largest, members = log_weights.max(), len(log_weights)
         weights = np.exp(log_weights - largest)
         parents = systematic_parents(weights, self._uniform())
-        spins = _children(np.concatenate([batch.spins for batch in self._batches]), parents)
+        spins = _children(self._gathered(), parents)
         for batch, part in zip(self._batches, np.split(spins, self._borders[:-1]), strict=True):
             batch.spins = part
         self._family = self._family[parents]
@@ -157,6 +157,11 @@ class Population:
             (np.bincount(self._family).astype(np.float64) ** 2).sum() / members,
             weights.sum() ** 2 / (members * (weights**2).sum()),
         )
+
+    def _gathered(self) -> NDArray:
+        """The spins of all batches; those of a single one are not copied."""
+        parts = [batch.spins for batch in self._batches]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _uniform(self) -> float:
         """The random number of this resampling: one for each, so that none need be kept."""

@@ -8,11 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from thermo.arguments import one_of, shown
+from thermo.arguments import nearest_name, one_of, shown
 from thermo.errors import InvalidInputError
 from thermo.models.ising import Ising
 from thermo.sampling.batch import Batch
-from thermo.sampling.updates import CLUSTER_UPDATES, DISCRETE_UPDATES, VECTOR_UPDATES
+from thermo.sampling.updates import (
+    ALSO_CALLED,
+    CLUSTER_UPDATES,
+    DISCRETE_UPDATES,
+    UPDATES,
+    VECTOR_UPDATES,
+)
 
 __all__ = ["BatchKind", "accepted_updates", "batch_kind"]
 
@@ -119,7 +125,7 @@ def batch_kind(model: Any, update: str, chains: int = 512) -> BatchKind:
     'metropolis', 'heat_bath', 'kawasaki', 'rejection_free', 'wolff', 'swendsen_wang' (did you mean
     'heat_bath'?)
     """
-    update = one_of(update, "update", accepted_updates(model), of=f" for {type(model).__name__}")
+    _check_update(model, update)
     if hasattr(model, "components"):
         return VECTOR_CLUSTER if update in CLUSTER_UPDATES else VECTOR
     fits_lanes = isinstance(model, Ising) and _fits_lanes(model)
@@ -134,6 +140,21 @@ def batch_kind(model: Any, update: str, chains: int = 512) -> BatchKind:
     if chains <= _MOST_ROW_CHAINS and isinstance(model, Ising) and _fits_rows(model):
         return ROWS
     return LANES if fits_lanes else DISCRETE
+
+
+def _check_update(model: Any, update: str) -> None:
+    """Refuse an update that there is not, or not for this model."""
+    accepted, kind = accepted_updates(model), type(model).__name__
+    meant = nearest_name(update, UPDATES, ALSO_CALLED)
+    if meant in UPDATES and meant not in accepted:
+        continuous = meant in VECTOR_UPDATES
+        whose = "XY and Heisenberg" if continuous else "Ising, Potts and Clock"
+        raise InvalidInputError(
+            f"update = {shown(update)} was given; {meant!r} is for the "
+            f"{'continuous' if continuous else 'discrete'} spins of {whose} models; accepted for "
+            f"{kind}: {', '.join(map(repr, accepted))}"
+        )
+    one_of(update, "update", accepted, of=f" for {kind}", also_called=ALSO_CALLED)
 
 
 def _fits_lanes(model: Ising) -> bool:

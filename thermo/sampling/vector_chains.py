@@ -12,6 +12,7 @@ from thermo.kernels.lanes import WORDS
 from thermo.kernels.vector import VectorInteractions, measure
 from thermo.models.vector import VectorModel
 from thermo.sampling.batch import one_per_chain
+from thermo.sampling.model_tables import kept_with_model
 from thermo.temperature import as_beta
 
 __all__ = ["LARGEST_BETA", "VectorChains"]
@@ -64,9 +65,7 @@ class VectorChains(ABC):
         self.spins = model.random_spins(start, self._chains)
         streams = sweep_seed.generate_state(groups * 2 * WORDS, np.uint64)
         self._streams = streams.reshape(groups, 2, WORDS)
-        self._interactions = _interactions(model)
-        sublattice = model.lattice.sublattice
-        self._signs = np.zeros(n) if sublattice is None else 1.0 - 2.0 * sublattice
+        self._interactions, self._signs = _interactions(model), _signs(model)
 
     @property
     def beta(self) -> np.ndarray:
@@ -151,6 +150,14 @@ class VectorChains(ABC):
         self.beta = state["beta"]
 
 
+@kept_with_model
+def _signs(model: VectorModel) -> np.ndarray:
+    """+1 on sublattice 0 and −1 on sublattice 1; zeros where there are none."""
+    sublattice = model.lattice.sublattice
+    return np.zeros(model.lattice.n_sites) if sublattice is None else 1.0 - 2.0 * sublattice
+
+
+@kept_with_model
 def _interactions(model: VectorModel) -> VectorInteractions:
     lattice = model.lattice
     fields = np.zeros((lattice.n_sites, 3))
