@@ -1,10 +1,12 @@
 """Thermodynamics of a batch of logits at many signed β: one pass over them against a loop over β.
 
-Logits are normal, σ = 2.5, as float32; β goes from −10 to 10. Times are the best of several, by the
-clock on the wall and by processor time (of all threads), every program with the same number of
-threads; ratios are of processor time, from one run. The loop over β takes ln Z, U, Var(E), S and
-Σp² from `torch.log_softmax` in float32. Errors are against direct summation in float64. Memory is
-what is allocated at the peak, results included, without the logits. Usage: ``python
+Logits are normal, σ = 2.5, as float32; β goes from −10 to 10. The bins of one pass are as many as
+the range of the logits needs, so wide spectra follow: σ = 10, σ = 30 (too wide for bins at steep
+β), and one logit of each position at +60. Times are the best of several, by the clock on the wall
+and by processor time (of all threads), every program with the same number of threads; ratios are of
+processor time, from one run. The loop over β takes ln Z, U, Var(E), S and Σp² in float32. Errors
+are against direct summation in float64, those of the wide spectra at the first four positions.
+Memory is what is allocated at the peak, results included, without the logits. Usage: ``python
 benchmarks/logit_thermodynamics.py [--json FILE] [--rows 64] [--vocabulary 151936] [--betas 100]``.
 """
 
@@ -35,16 +37,21 @@ COLUMNS = [
 TOLERANCES = (1e-4, 1e-6, 1e-8)
 
 
+def timed(work: Callable[[], Any]) -> tuple[Any, tuple[float, float]]:
+    """What one call returns, and its milliseconds by the wall and of the processor."""
+    start, processor = time.perf_counter(), time.process_time()
+    result = work()
+    return result, (
+        1e3 * (time.perf_counter() - start),
+        1e3 * (time.process_time() - processor),
+    )
+
+
 def best_times(work: Callable[[], object], repeats: int) -> tuple[float, float]:
     """Least milliseconds by the wall and of the processor, after one untimed call."""
     work()
-    wall, busy = [], []
-    for _ in range(repeats):
-        start, processor = time.perf_counter(), time.process_time()
-        work()
-        wall.append(time.perf_counter() - start)
-        busy.append(time.process_time() - processor)
-    return 1e3 * min(wall), 1e3 * min(busy)
+    wall, busy = zip(*(timed(work)[1] for _ in range(repeats)), strict=True)
+    return min(wall), min(busy)
 
 
 def loop_over_beta(logits: Any, betas: np.ndarray) -> np.ndarray:
@@ -95,17 +102,27 @@ def main() -> None:
     tensor = torch.from_numpy(logits)
     betas = np.linspace(-10, 10, options.betas)
 
-    def one_pass(number: np.ndarray, tolerance: float = 1e-6) -> BoundedThermodynamics:
+    outlier = logits.copy()
+    outlier[:, 7] = 60.0
+    wide = {"σ = 10": 4 * logits, "σ = 30": 12 * logits, "a logit at +60": outlier}
+
+    def one_pass(
+        number: np.ndarray, tolerance: float = 1e-6, of: np.ndarray = logits
+    ) -> BoundedThermodynamics:
         return thermodynamics(
-            logits, number, method="binned", tolerance=tolerance, threads=options.threads
+            of, number, method="binned", tolerance=tolerance, threads=options.threads
         )
 
     softmax = best_times(lambda: torch.softmax(tensor, -1), options.repeats)
     binned = best_times(lambda: one_pass(betas), options.repeats)
-    loop = best_times(lambda: loop_over_beta(tensor, betas), 1)
-    start, processor = time.perf_counter(), time.process_time()
-    exact = thermodynamics(logits, betas, method="direct").log_partition_function
-    direct = 1e3 * (time.perf_counter() - start), 1e3 * (time.process_time() - processor)
+    wide_times = {
+        name: best_times(lambda z=z: one_pass(betas, of=z), options.repeats)
+        for name, z in wide.items()
+    }
+    loop_over_beta(tensor, betas[:1])
+    loop_log_z, loop = timed(lambda: loop_over_beta(tensor, betas))
+    state, direct = timed(lambda: thermodynamics(logits, betas, method="direct"))
+    exact = state.log_partition_function
 
     states = {tolerance: one_pass(betas, tolerance) for tolerance in TOLERANCES}
     error = {tolerance: largest_error(state, exact) for tolerance, state in states.items()}
@@ -114,15 +131,28 @@ def main() -> None:
         for tolerance, state in states.items()
     }
     memory = working_memory(lambda: one_pass(betas)) / logits.nbytes
-    loop_error = float(np.abs(loop_over_beta(tensor, betas) - exact).max())
+    loop_error = float(np.abs(loop_log_z - exact).max())
 
     def row(name: str, times: tuple[float, float], *more: float | None) -> list[Any]:
         return [name, *times, times[1] / softmax[1], *more]
+
+    def wide_row(name: str) -> list[Any]:
+        few = wide[name][:4]
+        state = one_pass(betas, of=few)
+        exact = thermodynamics(few, betas, method="direct").log_partition_function
+        return row(
+            f"the same, {name}",
+            wide_times[name],
+            float(largest_error(state, exact).max()),
+            float(state.error_bound.log_partition_function.max()),
+            working_memory(lambda: one_pass(betas, of=wide[name])) / logits.nbytes,
+        )
 
     rows = [
         row("torch.softmax, once", softmax, None, None, None),
         row("one pass, tolerance 1e-6", binned, float(error[1e-6].max()),
             float(bound[1e-6].max()), memory),
+        *(wide_row(name) for name in wide),
         row("loop over β, torch float32", loop, loop_error, None, None),
         row("direct summation, float64", direct, 0.0, None, None),
     ]  # fmt: skip

@@ -6,9 +6,10 @@ the middle of the bin; at any β after that
 
 .. math:: Z(\beta) = \sum_b e^{\beta z_b} \sum_{k=0}^{3} \frac{\beta^k}{k!} M_{bk} .
 
-The number of bins follows from the tolerance (:func:`llm_bridge.error_bounds.largest_exponent`).
-Where that would be too many, at |β| of a hundred, only a few levels next to the end of the spectrum
-count, and those are summed one by one.
+The number of bins follows from the tolerance (:func:`llm_bridge.error_bounds.largest_exponent`). A
+steep β needs narrow bins but sums only those next to the end of the spectrum, as far as levels
+count. Where narrow bins would be too many, at |β| of a hundred, the few levels that count there are
+summed one by one.
 """
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ from numpy.typing import NDArray
 
 from llm_bridge.error_bounds import FIELDS, largest_exponent, reach
 from llm_bridge.level_histogram import MOMENTS, add_levels, sum_bins
-from llm_bridge.logit_arrays import MASKED_AT
+from llm_bridge.logit_arrays import LARGEST, MASKED_AT
 from thermo.canonical import boltzmann_sums
 
 __all__ = ["BinnedSums", "UnusableRowError", "binned_sums"]
 
 FloatArray = NDArray[np.float64]
 
-_MOST_BINS = 4096  # four moments of each: 128 kB, inside the second-level cache
+_MOST_BINS = 16384  # four moments of each: 512 kB, of which levels fill a part
 _DEVICE_BLOCK = 1 << 22  # logits at a time on a GPU, at most
 
 
 class UnusableRowError(ValueError):
-    """NaN, +inf or no token left at some position; whoever calls says where."""
+    """NaN, too large or no token left at some position; whoever calls says where."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ def binned_sums(
     Raises
     ------
     UnusableRowError
-        NaN, +inf or no token left at some position.
+        NaN, a logit that is too large, or no token left at some position.
     """
     count, vocabulary = logits.shape
     found = BinnedSums(
@@ -163,7 +164,7 @@ def _fields(row: Any, beta: FloatArray, bins: _Bins, moments: FloatArray) -> Flo
         side = np.signbit(beta) == below
         binned, steep = side & bins.used, side & ~bins.used
         if binned.any():
-            fields[:, binned] = _from_moments(beta[binned], bins, moments, below)
+            fields[:, binned] = _from_moments(beta[binned], bins, moments, row.shape[0], below)
         if steep.any():
             fields[:, steep] = _from_levels(
                 row, beta[steep], bins.lowest if below else bins.highest
@@ -171,11 +172,15 @@ def _fields(row: Any, beta: FloatArray, bins: _Bins, moments: FloatArray) -> Flo
     return fields
 
 
-def _from_moments(beta: FloatArray, bins: _Bins, moments: FloatArray, below: bool) -> FloatArray:
+def _from_moments(
+    beta: FloatArray, bins: _Bins, moments: FloatArray, levels: int, below: bool
+) -> FloatArray:
     """The five fields (5, B) at β that all favour the same end of the spectrum."""
     y = np.abs(beta) * bins.width
-    rest, first, second, rest_doubled = sums = np.empty((4, beta.size))
-    sum_bins(moments, y, not below, sums)
+    order = np.argsort(y)
+    sums = np.empty((4, beta.size))
+    sum_bins(moments, y[order], reach(1.0, levels), not below, sums)
+    rest, first, second, rest_doubled = sums[:, np.argsort(order)]
     ground = moments[0 if below else -1, 0]
     total = ground + rest
     mean = first / total  # of the distance from the favoured end, in bins
@@ -207,7 +212,7 @@ def _from_levels(row: Any, beta: FloatArray, end: float) -> FloatArray:
 def _ends(row: Any) -> tuple[float, float]:
     """Lowest and highest logit of a row (V,), masks left out."""
     lowest, highest = float(row.min()), float(row.max())  # both NaN if any is
-    if not MASKED_AT < highest < np.inf:
+    if not MASKED_AT < highest <= LARGEST:
         raise UnusableRowError
     if lowest <= MASKED_AT:
         lowest = float(row[row > MASKED_AT].min())

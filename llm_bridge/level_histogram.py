@@ -43,12 +43,14 @@ def add_levels(row, lowest, bins_per_nat, moments):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def sum_bins(moments, y, from_the_top, sums):
+def sum_bins(moments, y, farthest, from_the_top, sums):
     """Sums over all levels at distances g from one end, in bins, at each y = |β| · width.
 
     Fills ``sums`` (4, B) with Σ e^{−yg} less the number of levels in the end's own bin,
     Σ g e^{−yg}, Σ g² e^{−yg}, and the first again at 2y. From bin to bin, towards the end, the
-    origin moves by one: g → g + 1. All terms of that recursion are positive.
+    origin moves by one: g → g + 1. All terms of that recursion are positive. Levels with
+    yg > ``farthest`` are left out, where most bins of a wide spectrum lie for a steep β: ``y`` must
+    rise, so that those that have begun to sum are the first ones.
     """
     bins = moments.shape[0] - 1
     sign = -1.0 if from_the_top else 1.0
@@ -56,12 +58,16 @@ def sum_bins(moments, y, from_the_top, sums):
     # Arrays of their own, not rows of one: so the compiler knows them apart (three times faster).
     rest, first, second = np.zeros(y.size), np.zeros(y.size), np.zeros(y.size)
     rest_doubled = np.zeros(y.size)
+    begun = 0
     for n in range(bins + 1):
+        nearest = bins - n - 0.5  # of this bin's levels
+        while begun < y.size and y[begun] * nearest <= farthest:
+            begun += 1
         b = n if from_the_top else bins - n
         m0 = moments[b, 0] if n < bins else 0.0  # the end's own: whoever calls adds them
         m1, m2, m3 = sign * moments[b, 1], moments[b, 2], sign * moments[b, 3]
         half_m2, half_m3, sixth_m3 = m2 / 2, m3 / 2, m3 / 6
-        for j in range(y.size):
+        for j in range(begun):
             v, w = y[j], 2 * y[j]
             a0, a1, a2 = r[j] * rest[j], r[j] * first[j], r[j] * second[j]
             rest[j] = a0 + (m0 - v * (m1 - v * (half_m2 - v * sixth_m3)))

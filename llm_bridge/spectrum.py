@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from llm_bridge.error_bounds import FIELDS, BoundedThermodynamics, ErrorBound, error_bound
-from llm_bridge.logit_arrays import as_array, as_logits, is_masked, row_blocks, valid_columns
+from llm_bridge.logit_arrays import (
+    as_array,
+    as_logits,
+    is_masked,
+    require_dense,
+    row_blocks,
+    valid_columns,
+)
 from llm_bridge.quenched import position_mean, quenched  # noqa: F401 (where they used to be)
 from thermo.arguments import finite_number, one_of, whole_number
 from thermo.canonical import Thermodynamics, boltzmann_sums
@@ -115,8 +122,8 @@ def thermodynamics(
     Raises
     ------
     InvalidInputError
-        β is NaN; NaN or +inf among the logits, or a position with every token masked; another
-        method, tolerance or number of threads.
+        β is NaN; NaN, +inf or more than 1e150 among the logits, or a position with every token
+        masked; a sparse tensor; another method, tolerance or number of threads.
 
     Notes
     -----
@@ -126,9 +133,9 @@ def thermodynamics(
 
     Direct summation takes N·V·B exponentials; it is the reference, and keeps the *relative*
     accuracy of an entropy that is nearly zero. Binned sums have absolute bounds. Where β is too
-    steep for 4096 bins (:math:`|\beta|` above 20 or so), and at β = ±∞, the levels next to the end
-    are summed directly: nothing is lost there. Working memory is bounded whatever N: logits may be
-    a memory-mapped file.
+    steep for 16384 bins (:math:`|\beta|` of a hundred or so), and at β = ±∞, the levels next to the
+    end are summed directly: nothing is lost there. Working memory is bounded whatever N: logits may
+    be a memory-mapped file.
 
     U, ln Z and F contain the arbitrary constant of each position's logits. Compare positions or
     models after `centred`, or by S, C and differences of U.
@@ -157,6 +164,7 @@ def thermodynamics(
         raise InvalidInputError(f"tolerance = {tolerance} was given; accepted: 1e-8 … 1e-3")
     if threads is not None:
         whole_number(threads, "threads", 1)
+    require_dense(logits, "logits")
     floats = hasattr(logits, "is_floating_point") and logits.is_floating_point()  # of torch
     array: Any = logits if floats else as_array(logits, "logits")
     columns = valid_columns(array.shape, valid)

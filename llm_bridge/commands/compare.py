@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from llm_bridge.commands.model_option import ModelOption
 from llm_bridge.compare import compare
 from thermo.cli.output import JsonFlag, SeedOption
 from thermo.printable import printable
@@ -20,9 +21,7 @@ def compare_command(
     out: Annotated[
         Path, typer.Option("--out", help="Folder for report.html, compare.png, compare.json.")
     ] = Path("out/compare"),
-    model: Annotated[
-        str, typer.Option("--model", help='"demo" or the folder of a Hugging Face causal model.')
-    ] = "demo",
+    model: ModelOption = "demo",
     logits: Annotated[
         Path | None,
         typer.Option("--logits", help="A saved LogitRecord (.safetensors, .npz) in place of one."),

@@ -158,7 +158,8 @@ def make_mask(model: LanguageModel, names: str | None) -> NDArray[np.bool_]:
         "no-special": decoding.no_special,
         "no-end": lambda model: ~decoding.end_of_text(model),
     }
-    wanted = [one_of(name.strip(), "--mask", MASKS) for name in names.split(",")] if names else []
+    given = [] if names is None else names.split(",")
+    wanted = [one_of(name.strip(), "--mask", MASKS) for name in given]
     both = [masks[name](model) for name in wanted if name != "end"]
     mask = reduce(lambda one, other: one & other, both, decoding.no_padding(model))
     return mask | decoding.end_of_text(model) if "end" in wanted else mask

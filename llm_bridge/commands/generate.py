@@ -21,6 +21,8 @@ from llm_bridge.commands.decoder_options import (
     make_filters,
     one_beta,
 )
+from llm_bridge.commands.model_option import ModelOption
+from llm_bridge.commands.noise_words import FORM, parse_noise
 from llm_bridge.commands.schedule_words import parse_schedules
 from llm_bridge.commands.token_writer import (
     TOKEN_HEADER,
@@ -35,6 +37,7 @@ from thermo.cli.output import JsonFlag, SeedOption, plain, print_json
 from thermo.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from llm_bridge.brownian import WeightNoise
     from llm_bridge.decoding import Decoder, GeneratedToken
     from llm_bridge.models import LanguageModel
 
@@ -53,9 +56,7 @@ def generate_command(
     prompt_file: Annotated[
         Path | None, typer.Option("--prompt-file", help="UTF-8 file in place of PROMPT.")
     ] = None,
-    model: Annotated[
-        str, typer.Option("--model", help='"demo" or the folder of a Hugging Face causal model.')
-    ] = "demo",
+    model: ModelOption = "demo",
     temperature: TemperatureOption = None,
     beta: BetaOption = None,
     schedule: ScheduleOption = None,
@@ -86,6 +87,16 @@ def generate_command(
             metavar="<model|decoded>",
             help="Filters act on the model's own distribution, or on the one at β that is drawn "
             "from. To be said where β can be negative: there they are opposites.  [model]",
+        ),
+    ] = None,
+    brownian: Annotated[
+        str | None,
+        typer.Option(
+            "--brownian",
+            metavar="<WORDS>",
+            help=f"Write with noisy weights: {FORM}. σ is relative to each tensor's rms; without "
+            "tau one draw writes the whole text, with it the weights wander and forget where they "
+            "were in so many tokens. where=… may come several times.",
         ),
     ] = None,
     max_tokens: Annotated[
@@ -124,6 +135,8 @@ def generate_command(
 
       spinlogit generate "class" --schedule "every 8 T=-0.5" --show tokens --max-tokens 24
 
+      spinlogit generate "def f(" --temperature 0 --brownian sigma=0.1,tau=20,where=mlp
+
       spinlogit generate --beta=-inf --mask printable --max-tokens 60 --json > hottest.json
     """
     filters = {
@@ -142,18 +155,23 @@ def generate_command(
         one_of(show, "--show", _SHOWN)
     text = _prompt_text(prompt, prompt_file)
     # Mistakes in what a decoder is made of are found before a model is loaded.
-    _, below_zero = parse_schedules(schedule or [], usual)
+    plan, below_zero = parse_schedules(schedule or [], usual)
     make_filters(filters, filter_on, below_zero)
+    noise, machine = (None, "auto") if brownian is None else parse_noise(brownian, seed)
 
     from llm_bridge.decoding import generate
+    from llm_bridge.decoding.schedules import require_tokens
     from llm_bridge.models import load_model
 
+    require_tokens(plan, max_tokens)
     reader = load_model(model, device=device)
     decoder = make_decoder(reader, usual, schedule, filters, filter_on, mask)
-    tokens = generate(reader, text, decoder, max_tokens=max_tokens, seed=seed)
+    tokens = generate(
+        reader, text, decoder, max_tokens=max_tokens, seed=seed, noise=noise, machine=machine
+    )
     if as_json:
         kept, interrupted = _collect(tokens, max_tokens)
-        print_json(_document(reader, text, decoder, kept, seed, max_tokens, interrupted))
+        print_json(_document(reader, text, decoder, noise, kept, seed, max_tokens, interrupted))
     else:
         painted = colour == "always" or (colour == "auto" and _is_colourful(sys.stdout.isatty()))
         colours = beta_colours(_scale(reader, text), os.environ) if painted else None
@@ -214,7 +232,8 @@ def _collect(tokens: Iterable[GeneratedToken], total: int) -> tuple[list[Generat
     from thermo.run.progress_bar import progress_bar
 
     kept: list[GeneratedToken] = []
-    with progress_bar(True, total, unit="token", what="generating") as bar:
+    shown = sys.stderr.isatty()  # in a file, what is said next would stand on the bar's line
+    with progress_bar(shown, total, unit="token", what="generating") as bar:
         try:
             for token in tokens:
                 kept.append(token)
@@ -228,6 +247,7 @@ def _document(
     model: LanguageModel,
     prompt: str,
     decoder: Decoder,
+    noise: WeightNoise | None,
     tokens: list[GeneratedToken],
     seed: int,
     max_tokens: int,
@@ -254,6 +274,7 @@ def _document(
         "max_tokens": max_tokens,
         "schedule": repr(decoder.schedule),
         "filters": [repr(item) for item in decoder.filters],
+        "noise": None if noise is None else repr(noise),
         "open_tokens": int(np.asarray(decoder.valid).sum()),
         "prompt": prompt,
         "text": "".join(token.text for token in tokens),

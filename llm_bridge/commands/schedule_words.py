@@ -67,6 +67,8 @@ def parse_schedules(words: Sequence[str], beta: float | None) -> tuple[Schedule,
             usual = _BUILDERS[given.kind](given, usual)
         except _FormError as error:
             raise _refused(line, given.kind) from error
+        except InvalidInputError as error:
+            raise InvalidInputError(f"--schedule {line!r}: {error}") from error
     return usual or Constant(1.0), any(b < 0 for b in mentioned)
 
 
@@ -77,7 +79,6 @@ class _FormError(Exception):
 class _Given(NamedTuple):
     """The words of one schedule, sorted."""
 
-    line: str
     kind: str
     betas: list[float]
     numbers: list[float]
@@ -114,7 +115,7 @@ def _read(line: str) -> _Given:
                 named[name] = value
     except _FormError as error:
         raise _refused(line, kind) from error
-    return _Given(line, kind, betas, numbers, named)
+    return _Given(kind, betas, numbers, named)
 
 
 def _refused(line: str, kind: str) -> InvalidInputError:
@@ -145,7 +146,7 @@ def _list(given: _Given, usual: Schedule | None) -> Schedule:
     from llm_bridge.decoding import PerToken
 
     given.require(None, 0, "then")
-    _needs_nothing_before(given, usual)
+    _needs_nothing_before(usual)
     return PerToken(given.betas, given.named.get("then", "last"))
 
 
@@ -153,14 +154,16 @@ def _edt(given: _Given, usual: Schedule | None) -> Schedule:
     from llm_bridge.decoding import EDT
 
     given.require(0, 1, "base")
-    return EDT(_constant(given, usual), given.numbers[0], given.number("base", 0.8))
+    return EDT(_constant(usual), given.numbers[0], given.number("base", 0.8))
 
 
 def _dynamic(given: _Given, usual: Schedule | None) -> Schedule:
     from llm_bridge.decoding import DynamicTemperature
 
     given.require(2, 0, "exponent")
-    _needs_nothing_before(given, usual)
+    _needs_nothing_before(usual)
+    if 0 in given.betas:
+        raise InvalidInputError("T = ∞ (β = 0) was given; accepted: finite temperatures")
     lowest, highest = temperature_from_beta(given.betas).tolist()
     return DynamicTemperature(lowest, highest, given.number("exponent", 1.0))
 
@@ -169,7 +172,7 @@ def _target(given: _Given, usual: Schedule | None) -> Schedule:
     from llm_bridge.decoding import EntropyTarget
 
     given.require(0, 1)
-    return EntropyTarget(given.numbers[0], int(math.copysign(1, _constant(given, usual))))
+    return EntropyTarget(given.numbers[0], int(math.copysign(1, _constant(usual))))
 
 
 def _feedback(given: _Given, usual: Schedule | None) -> Schedule:
@@ -178,7 +181,7 @@ def _feedback(given: _Given, usual: Schedule | None) -> Schedule:
     given.require(0, 1, "gain", "limit")
     return EntropyFeedback(
         given.numbers[0],
-        _constant(given, usual),
+        _constant(usual),
         given.number("gain", 0.05),
         given.number("limit", 100.0),
     )
@@ -197,7 +200,7 @@ def _spike(given: _Given, usual: Schedule | None) -> Schedule:
     )
 
 
-def _constant(given: _Given, usual: Schedule | None) -> float:
+def _constant(usual: Schedule | None) -> float:
     """The β that a schedule is told to start from."""
     from llm_bridge.decoding import Constant
 
@@ -205,17 +208,17 @@ def _constant(given: _Given, usual: Schedule | None) -> float:
         return 1.0
     if not isinstance(usual, Constant):
         raise InvalidInputError(
-            f"--schedule {given.line!r} follows another schedule, but it starts from one β; "
-            "accepted: it first, the other one after it"
+            "it follows another schedule, but starts from one β; accepted: it first, the other one "
+            "after it"
         )
     return usual.value
 
 
-def _needs_nothing_before(given: _Given, usual: Schedule | None) -> None:
+def _needs_nothing_before(usual: Schedule | None) -> None:
     if usual is not None:
         raise InvalidInputError(
-            f"--schedule {given.line!r} says every temperature itself; accepted: without --beta, "
-            "--temperature or another --schedule before it"
+            "it says every temperature itself; accepted: without --beta, --temperature or another "
+            "--schedule before it"
         )
 
 

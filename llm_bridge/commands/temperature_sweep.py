@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from llm_bridge.commands.model_option import ModelOption
 from thermo.cli.betas import parse_betas
-from thermo.cli.output import JsonFlag, SeedOption, check_output, print_json
+from thermo.cli.output import JsonFlag, OverwriteFlag, SeedOption, check_output, print_json
 from thermo.errors import InvalidInputError
 from thermo.printable import printable
 
@@ -20,9 +21,7 @@ def temperature_sweep_command(
         Path | None,
         typer.Argument(help="UTF-8 text or code.  [held out from the demo model's training]"),
     ] = None,
-    model: Annotated[
-        str, typer.Option("--model", help='"demo" or the folder of a Hugging Face causal model.')
-    ] = "demo",
+    model: ModelOption = "demo",
     temperature: Annotated[
         list[str] | None,
         typer.Option(
@@ -41,7 +40,7 @@ def temperature_sweep_command(
     ] = 24,
     max_tokens: Annotated[int, typer.Option("--max-tokens", help="Length of each of them.")] = 64,
     out: Annotated[Path | None, typer.Option("--out", help="Picture to write (.png).")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --out.")] = False,
+    overwrite: OverwriteFlag = False,
     seed: SeedOption = 0,
     as_json: JsonFlag = False,
 ) -> None:

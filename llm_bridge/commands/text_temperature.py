@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
 
-from thermo.cli.output import JsonFlag, SeedOption, check_output, plain, print_json
+from llm_bridge.commands.model_option import ModelOption
+from thermo.cli.output import JsonFlag, OverwriteFlag, SeedOption, check_output, plain, print_json
 from thermo.errors import InvalidInputError
 from thermo.printable import printable
 
@@ -39,9 +41,7 @@ def text_temperature_command(
         list[Path] | None,
         typer.Option("--logits", help="A saved LogitRecord in place of a text; repeatable."),
     ] = None,
-    model: Annotated[
-        str, typer.Option("--model", help='"demo" or the folder of a Hugging Face causal model.')
-    ] = "demo",
+    model: ModelOption = "demo",
     positions: Annotated[
         int | None,
         typer.Option("--positions", min=1, help="Of each text, from its beginning.  [all]"),
@@ -52,7 +52,7 @@ def text_temperature_command(
     out: Annotated[
         Path | None, typer.Option("--out", help="Picture of β along each text (.png, .svg, .pdf).")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --out.")] = False,
+    overwrite: OverwriteFlag = False,
     seed: SeedOption = 0,
     as_json: JsonFlag = False,
 ) -> None:
@@ -82,8 +82,9 @@ def text_temperature_command(
         )
     found = []
     for name, record in _records(texts, records, model, positions):
-        fit = text_temperature(record, seed=seed)
-        found.append((name, fit, beta_along(record, window, start=fit.beta)))
+        with _naming(name):
+            fit = text_temperature(record, seed=seed)
+            found.append((name, fit, beta_along(record, window, start=fit.beta)))
     if out is not None:
         _write_picture(out, found)
     if as_json:
@@ -98,6 +99,9 @@ def text_temperature_command(
         )
         return
     print("\n".join(_table(found)))
+    for name, fit, _ in found:
+        if fit.misfit.reason:
+            print(f"\n{printable(name)}: no test of misfit, {fit.misfit.reason}.")
     if any(fit.misfit.p_value < _DOUBTFUL for _, fit, _ in found):
         print(
             f"\nmisfit below {_DOUBTFUL}: no constant temperature writes such a text; its β is "
@@ -123,10 +127,12 @@ def _records(
         if texts:
             reader = load_model(model)
             for path, text in zip(texts, words, strict=True):
-                count = reader.encode(text).size - 1
-                kept = count if positions is None else min(positions, count)
-                check_memory_of(kept, 8 * reader.vocabulary_size, "positions")
-                yield str(path), record_logits(reader, text, None if kept < 1 else kept)
+                with _naming(str(path)):
+                    count = reader.encode(text).size - 1
+                    kept = count if positions is None else min(positions, count)
+                    check_memory_of(kept, 8 * reader.vocabulary_size, "positions")
+                    read = record_logits(reader, text, None if kept < 1 else kept)
+                yield str(path), read
                 bar.update()
         for path in records:
             record = LogitRecord.load(path)
@@ -136,6 +142,15 @@ def _records(
                 )
             yield str(path), record
             bar.update()
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Say of which file a complaint is."""
+    try:
+        yield
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{printable(name)}: {error}") from error
 
 
 def _write_picture(out: Path, found: list[tuple[str, TextTemperature, BetaAlongText]]) -> None:
@@ -156,7 +171,8 @@ def _document(name: str, fit: TextTemperature, along: BetaAlongText) -> dict[str
     misfit = {
         field: plain(value) if np.ndim(value) else plain(value)[0]
         for field, value in vars(fit.misfit).items()
-    }
+        if field != "reason"
+    } | {"reason": fit.misfit.reason or None}
     return {
         "name": name,
         "positions": fit.positions,

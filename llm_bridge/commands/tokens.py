@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from llm_bridge.commands.model_option import ModelOption
 from thermo.arguments import one_of
-from thermo.cli.output import JsonFlag, SeedOption, check_output, print_json
+from thermo.cli.output import JsonFlag, OverwriteFlag, SeedOption, check_output, print_json
 from thermo.errors import InvalidInputError
 from thermo.printable import printable
 
@@ -23,9 +24,7 @@ _PICTURES = (".png", ".svg", ".pdf")
 
 
 def tokens_command(
-    model: Annotated[
-        str, typer.Option("--model", help='"demo" or the folder of a Hugging Face causal model.')
-    ] = "demo",
+    model: ModelOption = "demo",
     prompts: Annotated[
         Path | None, typer.Option("--prompts", help="UTF-8 file, a prompt on each line.")
     ] = None,
@@ -56,7 +55,7 @@ def tokens_command(
     out: Annotated[
         Path | None, typer.Option("--out", help="Picture to write (.png, .svg, .pdf).")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --out.")] = False,
+    overwrite: OverwriteFlag = False,
     seed: SeedOption = 0,
     as_json: JsonFlag = False,
 ) -> None:

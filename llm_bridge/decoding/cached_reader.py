@@ -42,16 +42,22 @@ class CachedReader:
             new = whole = whole[:, -kept:]
             self._memory = None
         with torch.no_grad():
-            answer = self._module(
-                input_ids=whole if self._memory is None else new,
-                past_key_values=self._memory,
-                use_cache=True,
-                **self._last_row_only,
-            )
+            answer = self._pass(whole if self._memory is None else new)
         # A model that remembers nothing reads everything again each time.
         self._memory = getattr(answer, "past_key_values", None)
         self._ids = whole
         return answer.logits[:, -1]
+
+    @property
+    def _again(self) -> bool:
+        """Whether text has been forgotten, and is read again in the pass that comes."""
+        return self._memory is None and self._ids is not None
+
+    def _pass(self, ids: Tensor) -> Any:
+        """What the model answers, reading on from what it remembers."""
+        return self._module(
+            input_ids=ids, past_key_values=self._memory, use_cache=True, **self._last_row_only
+        )
 
     def keep(self, rows: list[int]) -> None:
         """Go on with some of the sequences only."""

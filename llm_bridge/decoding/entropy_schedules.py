@@ -11,7 +11,7 @@ import numpy as np
 
 from llm_bridge.decoding.candidates import Candidates
 from llm_bridge.decoding.filters import Filter
-from llm_bridge.decoding.schedules import Schedule, Step, as_schedule
+from llm_bridge.decoding.schedules import Schedule, Step, as_schedule, shorter
 from thermo.arguments import finite_number, whole_number
 from thermo.canonical import boltzmann_sums
 from thermo.errors import InvalidInputError
@@ -255,6 +255,11 @@ class HotUntilSpike(Schedule):
             whole_number(self.rearm, "rearm", 1)
         object.__setattr__(self, "hot", as_schedule(self.hot))
         object.__setattr__(self, "cool", as_schedule(self.cool))
+
+    @property
+    def length(self) -> int | None:
+        """That of the shorter one: both follow the whole text."""
+        return shorter(self.hot, self.cool)
 
     def begin(self) -> _SpikeState:
         """Hot, and nothing seen."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,13 +15,16 @@ from llm_bridge.decoding.cached_reader import CachedReader
 from llm_bridge.decoding.decoder import Decoder, DecoderRun
 from llm_bridge.decoding.masks import end_ids
 from llm_bridge.decoding.sampling import draw
-from llm_bridge.decoding.schedules import Schedule
+from llm_bridge.decoding.schedules import Schedule, require_tokens
 from llm_bridge.decoding.signed_softmax import boltzmann, entropy_of, open_logits
 from llm_bridge.decoding.text_stream import TextStream
 from llm_bridge.models import LanguageModel
 from thermo.arguments import checked_seed, whole_number
 from thermo.errors import InvalidInputError
 from thermo.run.progress_bar import progress_bar
+
+if TYPE_CHECKING:
+    from llm_bridge.brownian.noise import WeightNoise
 
 __all__ = ["Generated", "GeneratedToken", "generate", "generate_many"]
 
@@ -84,6 +87,8 @@ def generate(
     max_tokens: int,
     seed: int,
     stop_at_end: bool = True,
+    noise: WeightNoise | None = None,
+    machine: str = "auto",
 ) -> Iterator[GeneratedToken]:
     """Generate a text token by token.
 
@@ -102,6 +107,12 @@ def generate(
     stop_at_end : bool
         Stop after an end-of-text token. If the mask leaves those out, or β < 0 shuns them, only
         ``max_tokens`` ends the text.
+    noise : WeightNoise, optional
+        Write with noisy weights: one draw of them for the whole text (quenched), a fresh one for
+        every token (annealed), or a path along the text (OU). The noise has a seed of its own.
+        What a `GeneratedToken` says of the model, it says of the noisy one.
+    machine : {"auto", "function_space", "copies"}
+        How the noise is made: :func:`llm_bridge.decoding.noisy_reader.noisy_reader`.
 
     Yields
     ------
@@ -111,15 +122,18 @@ def generate(
     ------
     InvalidInputError
         Before anything is computed: an empty prompt for a tokenizer that has no beginning of
-        text, unknown ids, a mask of another length, a wrong seed or number of tokens.
+        text, unknown ids, a mask of another length, a wrong seed or number of tokens, or more of
+        them than a list of β has that refuses to go on.
+    UnsupportedNoiseError
+        Noise that cannot be made on this model, likewise.
 
     Notes
     -----
     The model remembers what it has read (its key-value cache). Where text and prompt outgrow the
     context, the older half is forgotten and the newer half read again, so that every token is
-    predicted from at least half a context. Statistics of such a text are autoregressive: each
-    token was predicted from tokens drawn at *this* β. For the model's answer to a given text use
-    :func:`llm_bridge.record_logits`.
+    predicted from at least half a context; noisy weights read that half as they are then.
+    Statistics of such a text are autoregressive: each token was predicted from tokens drawn at
+    *this* β. For the model's answer to a given text use :func:`llm_bridge.record_logits`.
 
     Examples
     --------
@@ -131,10 +145,15 @@ def generate(
     """
     plan = _as_decoder(model, decoder)
     ids = _prompt_ids(model, prompt)
-    whole_number(max_tokens, "max_tokens", 1)
+    require_tokens(plan.schedule, max_tokens)
     run = plan.begin(np.random.SeedSequence(checked_seed(seed)).spawn(1)[0])
     ends = end_ids(model) if stop_at_end else frozenset()
-    return _tokens(model, ids, run, max_tokens, ends)
+    reader = CachedReader(model)
+    if noise is not None:
+        from llm_bridge.decoding.noisy_reader import noisy_reader
+
+        reader = noisy_reader(model, noise, machine)
+    return _tokens(model, reader, ids, run, max_tokens, ends)
 
 
 def generate_many(
@@ -196,7 +215,7 @@ def generate_many(
     if isinstance(prompts, str) or not len(prompts):
         raise InvalidInputError("prompts must be a list of at least one text or list of ids.")
     prompt_ids = [_prompt_ids(model, prompt, f"prompt {i}: ") for i, prompt in enumerate(prompts)]
-    whole_number(max_tokens, "max_tokens", 1)
+    require_tokens(plan.schedule, max_tokens)
     whole_number(batch_size, "batch_size", 1)
     seeds = np.random.SeedSequence(checked_seed(seed)).spawn(len(prompt_ids))
     ends = end_ids(model) if stop_at_end else frozenset()
@@ -226,12 +245,13 @@ class _Drawn(NamedTuple):
 
 def _tokens(
     model: LanguageModel,
+    reader: CachedReader,
     ids: NDArray[np.int64],
     run: DecoderRun,
     max_tokens: int,
     ends: frozenset[int],
 ) -> Iterator[GeneratedToken]:
-    reader, stream = CachedReader(model), TextStream(model)
+    stream = TextStream(model)
     token = torch.from_numpy(ids)[None]
     for left in reversed(range(max_tokens)):
         drawn = _draw_row(run, reader.read(token)[0])

@@ -13,7 +13,16 @@ from thermo.arguments import whole_number
 from thermo.errors import InvalidInputError
 from thermo.temperature import as_beta
 
-__all__ = ["Constant", "EveryNth", "PerToken", "Schedule", "Step", "as_schedule"]
+__all__ = [
+    "Constant",
+    "EveryNth",
+    "PerToken",
+    "Schedule",
+    "Step",
+    "as_schedule",
+    "require_tokens",
+    "shorter",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +56,11 @@ class Schedule(ABC):
     the caller keeps, one per sequence, immutable and hashable: engines that change their batches
     can carry one for each request, and copy it.
     """
+
+    @property
+    def length(self) -> int | None:
+        """How many tokens it has a β for; None where there is no end."""
+        return None
 
     def begin(self) -> Any:
         """State before the first token; None where nothing needs remembering."""
@@ -109,7 +123,8 @@ class PerToken(Schedule):
     Raises
     ------
     InvalidInputError
-        An empty list or NaN; while decoding, ``then="refuse"`` and the list has ended.
+        An empty list or NaN; ``then="refuse"`` and more tokens than the list has: by
+        `llm_bridge.decoding.generation.generate` at once, in other engines when the list has ended.
     """
 
     betas: Sequence[float]
@@ -124,6 +139,11 @@ class PerToken(Schedule):
                 f"then = {self.then!r} was given; accepted: 'last', 'refuse' or 'repeat'."
             )
         object.__setattr__(self, "betas", tuple(values.tolist()))
+
+    @property
+    def length(self) -> int | None:
+        """The list's own, if nothing may come after it."""
+        return len(self.betas) if self.then == "refuse" else None
 
     def beta(self, state: None, step: Step) -> tuple[float, None]:
         """β of the list at this position."""
@@ -160,6 +180,11 @@ class EveryNth(Schedule):
         object.__setattr__(self, "usual", as_schedule(self.usual))
         object.__setattr__(self, "other", as_schedule(self.other))
 
+    @property
+    def length(self) -> int | None:
+        """That of the shorter one: both follow the whole text."""
+        return shorter(self.usual, self.other)
+
     def begin(self) -> tuple[Any, Any]:
         """The states of both."""
         return as_schedule(self.usual).begin(), as_schedule(self.other).begin()
@@ -181,6 +206,23 @@ def as_schedule(schedule: Schedule | float) -> Schedule:
     Constant(value=-0.5)
     """
     return schedule if isinstance(schedule, Schedule) else Constant(schedule)
+
+
+def shorter(one: Schedule | float, other: Schedule | float) -> int | None:
+    """The smaller length of two schedules; None if neither has an end."""
+    lengths = (as_schedule(one).length, as_schedule(other).length)
+    return min((length for length in lengths if length is not None), default=None)
+
+
+def require_tokens(schedule: Schedule | float, max_tokens: int) -> None:
+    """Refuse a number of tokens that is none, or that a schedule has not so many β for."""
+    whole_number(max_tokens, "max_tokens", 1)
+    length = as_schedule(schedule).length
+    if length is not None and max_tokens > length:
+        raise InvalidInputError(
+            f"max_tokens = {max_tokens} was given with a list of β for {length} that refuses more; "
+            f"accepted: up to {length}, a longer list, or one with then='last' or 'repeat'."
+        )
 
 
 def _one_beta(value: float) -> float:

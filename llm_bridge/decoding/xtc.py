@@ -20,7 +20,10 @@ __all__ = ["XTC"]
 class XTC(Filter):
     """With some probability, cut every viable token but the least likely (P. E. Weidmann, 2024).
 
-    Viable are tokens with p ≥ ``threshold``; with fewer than two of them nothing happens.
+    Viable are tokens with p ≥ ``threshold``; with fewer than two of them nothing happens. Tokens
+    that tie with the least likely viable one stay beside it, as in every filter here: of viable
+    tokens that are all equally likely none is cut. (Implementations that sort keep one of them,
+    whichever comes last.)
 
     Parameters
     ----------
@@ -35,6 +38,12 @@ class XTC(Filter):
     -----
     The die is thrown from a stream of the sequence's own; how often a token is drawn or a
     distribution is looked at does not move it.
+
+    Examples
+    --------
+    >>> row = Candidates.of([3.0, 2.0, 2.0, 0.0])  # p = 0.56, 0.21, 0.21, 0.03
+    >>> XTC(0.1, 1.0, acts_on="model").apply(row, 1.0).open.tolist()
+    [False, True, True, True]
     """
 
     threshold: float

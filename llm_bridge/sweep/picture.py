@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from thermo.curves import Measured
 from thermo.plots.axis import position_of
 from thermo.plots.style import color_of, lecture_style
 from thermo.temperature import beta_from_temperature, temperature_from_beta
@@ -27,7 +29,7 @@ __all__ = [
     "sweep_picture",
 ]
 
-_INK, _GREY = "#333333", "#8c8c8c"
+_INK, _GREY, _GREEN = "#333333", "#8c8c8c", "#2a7f3f"
 _MARKS = (0.0, 0.3, 1.0, 3.0, np.inf, -3.0, -1.0, -0.3, -0.0)
 
 
@@ -78,8 +80,7 @@ def plot_entropy(ax: Axes, sweep: TemperatureSweep) -> Axes:
     -------
     Axes
     """
-    state = sweep.curve
-    _curve(ax, sweep, state.entropy.value, state.entropy.error, "reading the text given")
+    _curve(ax, sweep, sweep.curve.entropy, "reading the text given")
     entropies = [text.entropy for text in sweep.texts if text.entropy is not None]
     _points(
         ax,
@@ -110,8 +111,8 @@ def plot_heat_capacity(ax: Axes, sweep: TemperatureSweep) -> Axes:
     -------
     Axes
     """
-    state = sweep.curve
-    _curve(ax, sweep, state.heat_capacity.value, state.heat_capacity.error, None)
+    capacity = sweep.curve.heat_capacity
+    _curve(ax, sweep, capacity)
     for peak in sweep.peaks:
         if peak is None:
             continue
@@ -129,7 +130,7 @@ def plot_heat_capacity(ax: Axes, sweep: TemperatureSweep) -> Axes:
             fontweight="bold",
         )
     ax.set(title="Heat capacity", ylabel="C / k per token")
-    ax.set_ylim(0, 1.2 * float(np.max(state.heat_capacity.value + state.heat_capacity.error)))
+    ax.set_ylim(0, 1.2 * float(np.max(capacity.value + capacity.error)))
     return _temperatures(ax)
 
 
@@ -145,16 +146,12 @@ def plot_perplexity(ax: Axes, sweep: TemperatureSweep) -> Axes:
     -------
     Axes
     """
-    expected = sweep.curve.cross_entropy
-    low, high = np.exp(expected.value - expected.error), np.exp(expected.value + expected.error)
-    x = position_of(sweep.curve.beta)
-    ax.plot(x, np.exp(expected.value), color=_INK, linewidth=1.8, label="in contexts of the text")
-    ax.fill_between(x, low, high, color=_INK, alpha=0.15, linewidth=0)
+    _curve(ax, sweep, sweep.curve.cross_entropy, "in contexts of the text", shown_as=np.exp)
     mean = np.array([text.perplexity for text in sweep.texts])
     error = np.array([float(text.cross_entropy.error) for text in sweep.texts])
     bars = np.stack([mean - mean * np.exp(-error), mean * np.exp(error) - mean], axis=1)
     _points(ax, sweep, mean, bars, "in contexts of its own")
-    ax.axhline(sweep.original.perplexity, color="#2a7f3f", linewidth=2)
+    ax.axhline(sweep.original.perplexity, color=_GREEN, linewidth=2)
     ax.annotate(
         "the text given",
         (0.99, sweep.original.perplexity),
@@ -162,7 +159,7 @@ def plot_perplexity(ax: Axes, sweep: TemperatureSweep) -> Axes:
         xytext=(0, 5),
         textcoords="offset points",
         ha="right",
-        color="#2a7f3f",
+        color=_GREEN,
     )
     ax.set_yscale("log")
     ax.set(title="Perplexity under the clean model", ylabel="perplexity")
@@ -203,7 +200,7 @@ def plot_text_quality(ax: Axes, sweep: TemperatureSweep) -> Axes:
         share = np.array([(text.parsable or 0) / text.texts for text in sweep.texts])
         bars = np.abs(np.array(intervals, dtype=np.float64) - share[:, None]).T
         ax.errorbar(
-            x, share, yerr=bars, color="#2a7f3f", marker="o", linewidth=2.2, capsize=3,
+            x, share, yerr=bars, color=_GREEN, marker="o", linewidth=2.2, capsize=3,
             label="parses as Python",
         )  # fmt: skip
     ax.set(title="What the texts are like", ylabel="share", ylim=(-0.03, 1.28))
@@ -215,13 +212,15 @@ def plot_text_quality(ax: Axes, sweep: TemperatureSweep) -> Axes:
 def _curve(
     ax: Axes,
     sweep: TemperatureSweep,
-    mean: NDArray[np.float64],
-    error: NDArray[np.float64],
-    label: str | None,
+    measured: Measured,
+    label: str | None = None,
+    shown_as: Callable[[NDArray[np.float64]], NDArray[np.float64]] = np.asarray,
 ) -> None:
-    x = position_of(sweep.curve.beta)
-    ax.plot(x, mean, color=_INK, linewidth=1.8, label=label)
-    ax.fill_between(x, mean - error, mean + error, color=_INK, alpha=0.15, linewidth=0)
+    """A line with a band of one standard error."""
+    x, value, error = position_of(sweep.curve.beta), measured.value, measured.error
+    ax.plot(x, shown_as(value), color=_INK, linewidth=1.8, label=label)
+    low, high = shown_as(value - error), shown_as(value + error)
+    ax.fill_between(x, low, high, color=_INK, alpha=0.15, linewidth=0)
 
 
 def _points(

@@ -146,6 +146,14 @@ def test_vllm_v1_requests_side_by_side(vllm_v1) -> None:
     torch.testing.assert_close(resumed([7, 8], torch.tensor(ROW)), AT_PLUS_ONE)
 
 
+def test_vllm_v1_tokens_in_leaps(vllm_v1) -> None:
+    """Only a request that was never asked about may begin with several tokens."""
+    request = vllm_v1().new_req_logits_processor(params({"beta": [1.0, -1.0]}))
+    request([], torch.tensor(ROW))
+    with pytest.raises(InvalidInputError, match="out of order"):
+        request([7, 8], torch.tensor(ROW))
+
+
 class RequestStates(SimpleNamespace):
     """The buffers of the V2 runner: prompts of two tokens in all of its slots."""
 
@@ -290,6 +298,27 @@ def test_llama_cpp() -> None:
     assert scores.tolist() == ROW
 
 
+def test_llama_cpp_text_after_text() -> None:
+    """A prompt that begins with the last one: refused, or a new text after settings or reset."""
+    processor = LlamaCpp(EveryNth(1.0, -1.0, 2))
+
+    def ask(*ids: int) -> np.ndarray:
+        return processor(np.array(ids, dtype=np.intc), view_of_logits())
+
+    for again in ([5], [5, 1], [5, 1, 2], [5, 1, 2, 3]):
+        for begin in (processor.settings, processor.reset):
+            ask(5)
+            np.testing.assert_allclose(ask(5, 1), AT_MINUS_ONE.numpy(), rtol=1e-6)
+            begin()
+            np.testing.assert_allclose(ask(*again), AT_PLUS_ONE.numpy(), rtol=1e-6)
+            begin()
+    ask(5)
+    ask(5, 1)
+    for drafted in ([5, 1], [5, 1, 2, 3]):  # as beside a draft model
+        with pytest.raises(InvalidInputError, match=r"reset\(\)"):
+            ask(*drafted)
+
+
 def test_llama_cpp_keeps_errors_for_the_check() -> None:
     """What is raised under C code vanishes, so that the next call of Python's raises it."""
     processor = LlamaCpp(-1.0)
@@ -314,6 +343,17 @@ def test_mlx(monkeypatch: pytest.MonkeyPatch) -> None:
             out = processor(np.array(ids), np.array([ROW], dtype=dtype))
             assert out.dtype == np.float32
             np.testing.assert_allclose(out, expected[None].numpy(), rtol=1e-6)
+
+
+def test_mlx_text_after_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, "mlx.core", array=np.asarray, float32=np.float32)
+    stand_in(monkeypatch, "mlx_lm.sample_utils", make_sampler=lambda temp: None)
+    processor = Mlx(EveryNth(1.0, -1.0, 2))
+    for begin in (processor.settings, processor.reset):
+        for ids in ([5], [5, 1], [5, 1, 2, 3]):
+            begin()
+            out = processor(np.array(ids), np.array([ROW], dtype=np.float32))
+            np.testing.assert_allclose(out, AT_PLUS_ONE[None].numpy(), rtol=1e-6)
 
 
 def test_mlx_settings(monkeypatch: pytest.MonkeyPatch) -> None:

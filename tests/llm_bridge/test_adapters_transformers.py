@@ -15,6 +15,7 @@ import torch
 import transformers
 from goodness_of_fit import P_LIMIT, counts_p
 from level_model import LEAST, MOST, VOCABULARY
+from transformers.generation import logits_process
 from transformers.generation.continuous_batching.cb_logits_processors import (
     ContinuousBatchingLogitsProcessorList,
 )
@@ -237,28 +238,190 @@ def test_continuous_batching_gets_no_schedule() -> None:
         processor(torch.tensor([4, 9]), torch.zeros(2, 5))
 
 
-# ------------------------------------------------------------------------------------------------
-# refusals
-
-
-@pytest.mark.parametrize("decoder", [-1.0, PerToken([-1.0])], ids=["constant", "schedule"])
-def test_beam_search_at_negative_beta(levels, decoder) -> None:
-    settings = SignedTemperatureProcessor(decoder).settings()
-    for sampled in (True, False):
-        with pytest.raises(InvalidInputError, match="beam"):
-            new_tokens(levels, settings, rows=1, num_beams=3, do_sample=sampled)
-
-
-def test_a_forced_token_is_no_beam_search(levels) -> None:
+def test_forced_tokens(levels) -> None:
     settings = SignedTemperatureProcessor(-1.0).settings()
     ids = new_tokens(levels, settings, rows=2, count=3, forced_eos_token_id=9)
     assert (ids[:, -1] == 9).all()
 
 
-def test_beam_search_at_positive_beta(levels) -> None:
-    settings = SignedTemperatureProcessor(2.0).settings()
-    ids = new_tokens(levels, settings, rows=1, count=3, num_beams=3, do_sample=False)
-    assert np.isin(ids, MOST).all()
+def test_settings_switch_off_every_filter_of_a_generation_config(levels) -> None:
+    """Each of transformers' warpers is on by itself, off beside the settings, and none is new."""
+    on = {
+        "TemperatureLogitsWarper": {"temperature": 0.5},
+        "TopKLogitsWarper": {"top_k": 3},
+        "TopPLogitsWarper": {"top_p": 0.5},
+        "MinPLogitsWarper": {"min_p": 0.5},
+        "TopHLogitsWarper": {"top_h": 0.3},
+        "TypicalLogitsWarper": {"typical_p": 0.5},
+        "EpsilonLogitsWarper": {"epsilon_cutoff": 0.02},
+        "EtaLogitsWarper": {"eta_cutoff": 0.02},
+        "WatermarkLogitsProcessor": {"watermarking_config": {"bias": 9.0}},
+    }
+    known = {name for name in dir(logits_process) if name.endswith("LogitsWarper")}
+    assert known == set(on) - {"WatermarkLogitsProcessor"}
+    nothing = {"top_k": 0}
+    for name, field in on.items():
+        config = transformers.GenerationConfig(do_sample=True, **nothing | field)
+        assert name in processors_of(levels, config)
+        settings = SignedTemperatureProcessor(-1.0).settings()
+        assert processors_of(levels, config, **settings) == ["SignedTemperatureProcessor"], name
+
+
+def processors_of(levels, config, **settings) -> list[str]:
+    """The processors that generate makes of a model's configuration and arguments, in order."""
+    made = []
+
+    class Seen(Exception):
+        pass
+
+    def show(*_, logits_processor, **__):
+        made.extend(type(item).__name__ for item in logits_processor)
+        raise Seen
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(levels, "generation_config", config)
+        patch.setattr(type(levels), "_sample", show)
+        with pytest.raises(Seen):
+            levels.generate(torch.full((1, 3), 7), max_new_tokens=1, **settings)
+    return made
+
+
+@pytest.mark.parametrize("scale", [1.5, 3.0])
+def test_guidance_comes_before_beta(levels, scale: float) -> None:
+    """Of a model that predicts the same everywhere, guidance leaves ln p as it is."""
+    processor = SignedTemperatureProcessor(-1.0)
+    ids = new_tokens(levels, processor.settings(), rows=ROWS, guidance_scale=scale)
+    assert p_value(ids, -1.0) > P_LIMIT
+
+
+@pytest.mark.parametrize("beta", [-1.0, 2.0])
+def test_beam_search_finds_the_likeliest_text_at_beta(model, beta: float) -> None:
+    """With a beam for every token nothing is lost over two tokens: compare all pairs."""
+    module, size = model.torch_module, model.torch_module.config.vocab_size
+    prompt = torch.tensor([model.encode("def energy(").tolist()])
+    settings = SignedTemperatureProcessor(beta).settings()
+    settings |= {"num_beams": size, "do_sample": False, "num_return_sequences": 3}
+    found = module.generate(
+        prompt,
+        attention_mask=torch.ones_like(prompt),
+        pad_token_id=0,
+        eos_token_id=None,
+        max_new_tokens=2,
+        length_penalty=0.0,
+        output_scores=True,
+        return_dict_in_generate=True,
+        **settings,
+    )
+    with torch.no_grad():
+        first = module(prompt).logits[0, -1].double()
+        after = torch.cat([prompt.expand(size, -1), torch.arange(size)[:, None]], 1)
+        second = module(after).logits[:, -1].double()
+    pairs = (beta * first).log_softmax(-1)[:, None] + (beta * second).log_softmax(-1)
+    best = pairs.ravel().topk(3)
+    torch.testing.assert_close(found.sequences_scores.double(), best.values, rtol=1e-4, atol=1e-4)
+    drawn = found.sequences[0, -2] * size + found.sequences[0, -1]
+    assert pairs.ravel()[drawn] > best.values[0] - 1e-4
+
+
+# ------------------------------------------------------------------------------------------------
+# one processor, several texts
+
+
+LEVELS = torch.tensor([2.0, 1.0, 0.0])
+
+
+def places(processor, *rows: list[int]) -> list[int]:
+    """The places that a list β = 0, 1, 2, … says these rows have in their texts."""
+    log_p = processor(torch.tensor(rows), LEVELS.expand(len(rows), -1))
+    return (log_p[:, 0] - log_p[:, 1]).round().int().tolist()
+
+
+@pytest.fixture
+def counting():
+    return SignedTemperatureProcessor(PerToken([0.0, 1.0, 2.0, 3.0, 4.0], then="refuse"))
+
+
+def test_the_same_prompt_again(counting) -> None:
+    for _ in range(2):
+        assert places(counting, [5, 6]) == [0]
+        assert places(counting, [5, 6, 1]) == [1]
+        assert places(counting, [5, 6, 1, 1]) == [2]
+    assert places(counting, [5]) == [0]  # and its beginning
+    assert places(counting, [9, 6, 1]) == [0]  # and another one
+
+
+@pytest.mark.parametrize("prompt", [[5, 6, 1], [5, 6, 1, 1], [5, 6, 1, 9, 9], [5, 6, 8, 8, 8]])
+def test_a_prompt_that_begins_with_the_last_one(counting, prompt: list[int]) -> None:
+    """The text so far, one token more, several more, and the prompt gone on in another way."""
+    for begin in (counting.settings, counting.reset):
+        assert places(counting, [5, 6]) == [0]
+        assert places(counting, [5, 6, 1]) == [1]
+        begin()
+        assert places(counting, prompt) == [0]
+        assert places(counting, [*prompt, 1]) == [1]
+        begin()
+
+
+@pytest.mark.parametrize("prompt", [[5, 6, 1], [5, 6, 1, 9, 9], [5, 6, 8, 8], [5, 6, 8]])
+def test_without_a_reset_it_is_refused(counting, prompt: list[int]) -> None:
+    assert places(counting, [5, 6]) == [0]
+    assert places(counting, [5, 6, 1]) == [1]
+    with pytest.raises(InvalidInputError, match=r"reset\(\)"):
+        places(counting, prompt)
+
+
+def test_the_one_case_that_ids_do_not_tell(counting) -> None:
+    """The text so far and one token more is that text going on: documented, not refused."""
+    assert places(counting, [5, 6]) == [0]
+    assert places(counting, [5, 6, 1]) == [1]
+
+
+def test_rows_of_a_batch_advance_together(counting) -> None:
+    assert places(counting, [5, 6], [7, 8]) == [0, 0]
+    assert places(counting, [5, 6, 1], [7, 8, 1]) == [1, 1]
+    # Alone the first row would look like its old text going on.
+    assert places(counting, [5, 6, 1, 1], [3, 3, 3, 3]) == [0, 0]
+    assert places(counting, [5, 6, 1, 1, 0], [3, 3, 3, 3, 0]) == [1, 1]
+    assert places(counting, [5], [6], [7]) == [0, 0, 0]
+
+
+def test_generate_goes_on_from_its_own_text(levels) -> None:
+    """Text after text in a conversation: each begins the list of β anew."""
+    processor = SignedTemperatureProcessor(PerToken([INF, -INF]))
+    ids = torch.full((1, 3), 7)
+    for count in (1, 2, 1, 1):
+        torch.manual_seed(1)
+        mask = torch.ones_like(ids)
+        ids = levels.generate(
+            ids, attention_mask=mask, max_new_tokens=count, **processor.settings()
+        )
+        new = ids[0, -count:].tolist()
+        assert new[0] in MOST
+        assert set(new[1:]) <= set(LEAST)
+
+
+@pytest.mark.parametrize("how", ["assistant", "lookup"])
+def test_assisted_decoding_with_a_schedule_is_refused(levels, how: str) -> None:
+    settings = SignedTemperatureProcessor(EveryNth(1.0, -1.0, 3)).settings()
+    more = {"assistant_model": levels} if how == "assistant" else {"prompt_lookup_num_tokens": 2}
+    prompt = torch.tensor([[7, 8, 9, 7, 8, 9]])
+    with pytest.raises(TypeError, match="multiple values"):
+        levels.generate(prompt, max_new_tokens=40, **settings, **more)
+    torch.manual_seed(1)
+    with pytest.raises(InvalidInputError, match="out of order"):  # at the first draft turned down
+        levels.generate(prompt, max_new_tokens=40, **settings | more)
+
+
+def test_assisted_decoding_at_constant_beta(levels) -> None:
+    settings = SignedTemperatureProcessor(-1.0).settings()
+    torch.manual_seed(20261121)
+    prompt = torch.tensor([[7, 8, 9, 7, 8, 9]])
+    ids = levels.generate(prompt, max_new_tokens=ROWS, prompt_lookup_num_tokens=2, **settings)
+    assert p_value(ids[0, 6:].numpy(), -1.0) > P_LIMIT
+
+
+# ------------------------------------------------------------------------------------------------
+# refusals
 
 
 def test_a_schedule_is_not_asked_out_of_order() -> None:
@@ -266,7 +429,8 @@ def test_a_schedule_is_not_asked_out_of_order() -> None:
     scores = torch.tensor([[2.0, 1.0, 0.0]])
     for ids in ([5, 6], [5, 6, 1], [5, 6, 1, 2]):
         processor(torch.tensor([ids]), scores)
-    for ids in ([5, 6, 1], [5, 6, 0, 2, 1], [5, 6, 1, 2, 0, 0]):  # back, elsewhere, two at once
+    # back, elsewhere, two at once, again
+    for ids in ([5, 6, 1], [5, 6, 0, 2, 1], [5, 6, 1, 2, 0, 0], [5, 6, 1, 2]):
         with pytest.raises(InvalidInputError, match="out of order"):
             processor(torch.tensor([ids]), scores)
     processor(torch.tensor([[5, 6]]), scores)  # the prompt again

@@ -189,6 +189,28 @@ def test_any_float_type_and_layout() -> None:
     )
 
 
+@pytest.mark.parametrize("value", [1e155, 1e300, 1.7e308])
+@pytest.mark.parametrize("method", ["direct", "binned"])
+def test_logits_whose_squares_overflow_are_refused(method: str, value: float) -> None:
+    rows = np.stack([SPECTRA["normal"]] * 2)
+    rows[1, 5] = value
+    with pytest.raises(InvalidInputError, match=r"position 1, token 5; only numbers up to 1e\+150"):
+        thermodynamics(rows, [1.0], method=method)
+    rows[1, 5] = 1e150
+    state = thermodynamics(rows, [-1.0, 0.0, 1e-150, 1.0, np.inf], method=method)
+    assert np.isfinite(state.entropy).all()
+    assert np.isfinite(state.energy_variance).all()
+
+
+@pytest.mark.parametrize("method", ["direct", "binned"])
+def test_sparse_tensors_are_refused(method: str) -> None:
+    import torch
+
+    for sparse in (torch.eye(4).to_sparse(), torch.eye(4, dtype=torch.int64).to_sparse()):
+        with pytest.raises(InvalidInputError, match="to_dense"):
+            thermodynamics(sparse, [1.0], method=method)
+
+
 def test_threads_change_nothing() -> None:
     rows = np.stack([*SPECTRA.values()])
     one, three = (thermodynamics(rows, BETAS, method="binned", threads=t) for t in (1, 3))
@@ -227,9 +249,31 @@ def test_compiled_loops_are_the_python_ones() -> None:
     y = np.array([0.0, 0.01, 0.1])
     for top in (True, False):
         sums = np.empty((2, 4, 3))
-        sum_bins(tables[0], y, top, sums[0])
-        sum_bins.py_func(tables[0], y, top, sums[1])
-        np.testing.assert_allclose(sums[0], sums[1], rtol=1e-12)
+        for farthest in (np.inf, 0.5):
+            sum_bins(tables[0], y, farthest, top, sums[0])
+            sum_bins.py_func(tables[0], y, farthest, top, sums[1])
+            np.testing.assert_allclose(sums[0], sums[1], rtol=1e-12)
+
+
+def test_steep_beta_sum_the_bins_within_their_reach() -> None:
+    """Gentle β sum all bins; what a steep β leaves out is below e⁻⁴⁰ of the end's own level."""
+    from llm_bridge.error_bounds import reach
+    from llm_bridge.level_histogram import sum_bins
+
+    levels, bins = 100_000, 9000
+    table = np.zeros((bins + 1, 4))
+    table[:, 0] = np.random.default_rng(20261121).multinomial(levels, np.full(bins + 1, 1 / 9001))
+    table[[0, -1], 0] += 1
+    y = np.array([0.0, 1e-3, 0.02, 0.13])
+    for top in (True, False):
+        whole, near, nearer = np.empty((3, 4, 4))
+        sum_bins(table, y, np.inf, top, whole)
+        sum_bins(table, y, reach(1.0, levels), top, near)
+        np.testing.assert_allclose(near[:3], whole[:3], rtol=1e-12, atol=np.exp(-40.0) * bins**2)
+        np.testing.assert_array_equal(near[:, :2], whole[:, :2])  # all levels are in reach
+        assert (near[0, 2:] <= whole[0, 2:]).all()
+        sum_bins(table, y, 5.0, top, nearer)  # the control: too short a reach is seen
+        assert (nearer[0, 1:] < 0.999 * whole[0, 1:]).all()
 
 
 def test_method_is_chosen_by_size() -> None:

@@ -15,6 +15,7 @@ from llm_bridge.decoding import (
     EntropyFeedback,
     EveryNth,
     Mirostat,
+    PerToken,
     TopK,
     generate,
     generate_many,
@@ -209,6 +210,7 @@ def test_bad_input_is_refused_before_any_work(model) -> None:
         ("a", math.nan, {}),
         ("a", Decoder(1.0, valid=[True, True]), {}),
         ("a", 1.0, {"max_tokens": 0}),
+        ("a", Decoder(PerToken([1.0, 1.0], then="refuse")), {}),
         ("a", 1.0, {"seed": None}),
     ]
     for prompt, decoder, changed in cases:

@@ -61,6 +61,17 @@ def test_per_token() -> None:
         betas(PerToken([1, -1], then="refuse"), rows)
 
 
+def test_length() -> None:
+    """How many tokens a schedule has a β for, through those that are built upon others."""
+    two = PerToken([1, -1], then="refuse")
+    assert two.length == 2
+    assert PerToken([1, -1]).length is PerToken([1], then="repeat").length is None
+    assert Constant(1.0).length is EntropyFeedback(1.0).length is None
+    assert EveryNth(PerToken([1, 2, 3], then="refuse"), two, 5).length == 2
+    assert EveryNth(1.0, -1.0, 5).length is None
+    assert HotUntilSpike(EveryNth(1.0, two, 9), 1.0).length == 2
+
+
 def test_every_nth() -> None:
     assert betas(EveryNth(1.0, -1.0, 3), [EVEN] * 7) == [1, 1, -1, 1, 1, -1, 1]
     assert betas(EveryNth(1.0, -1.0, 1), [EVEN] * 2) == [-1, -1]

@@ -161,6 +161,8 @@ def test_schedules(
         (["list T=1"], 1.0, "without --beta"),
         (["dynamic T=1 T=2"], 1.0, "without --beta"),
         (["dynamic T=-1 T=2"], None, "one sign"),
+        (["dynamic beta=0 T=1"], None, "'dynamic beta=0 T=1': T = ∞ (β = 0)"),
+        (["dynamic T=1 T=-inf"], None, "finite temperatures"),
         (["every 3 T=1", "edt 0.3"], None, "it first"),
         (["edt 0.3"], INF, "beta0"),
         (["spike T=1 rearm=2.5"], None, "accepted: 'spike"),
@@ -300,6 +302,10 @@ def test_prompts(document, tmp_path: Path) -> None:
         (["a", "--color", "yes"], "--color = 'yes'"),
         (["a", "--top-k", "3", "--schedule", "every 2 T=-1"], "--filter-on"),
         (["a", "--mask", "greek"], "--mask = 'greek'"),
+        (["a", "--mask", ""], "--mask = ''"),
+        (["a", "--mask", "end,"], "--mask = ''"),
+        (["a", "--schedule", "list T=1 T=2 then=refuse"], "up to 2"),
+        (["a", "--schedule", "list T=1 then=refuse", "--max-tokens", "2", "--json"], "up to 1"),
         ([""], "has no token that begins a text"),
         (["\udcff"], "Unicode"),
     ],
@@ -308,7 +314,7 @@ def test_bad_input(run, words: list[str], complaint: str) -> None:
     result = run(*words)
     assert isinstance(result.exception, SpinlogitError)
     assert complaint in str(result.exception)
-    assert result.stdout == ""
+    assert result.stdout == result.stderr == ""
 
 
 def test_standard_input_must_be_text(run) -> None:

@@ -17,31 +17,47 @@ __all__ = ["FollowedText", "as_decoder"]
 class FollowedText:
     """Keeps a `DecoderRun` in step with the ids that an engine shows before every token.
 
-    The ids of the first call are the prompt. After that they must be the same and one more token
-    each time; being asked twice changes nothing. The prompt again, or ids that begin with no prompt
-    so far, begin a new text.
+    The ids of the first call, and of the first one after `begin`, are the prompt of a text. Every
+    call after that must show one token more. Another text without `begin` is known by its ids
+    alone: they are the prompt again, or begin with no prompt so far. Everything else that is not
+    one token more is refused, since it could be this text gone on in leaps or another one.
+
+    One case cannot be told apart: another text whose prompt is the text so far and one token more
+    looks exactly like that text going on, and is taken for it. `begin` is for that.
 
     Parameters
     ----------
     decoder : Decoder
     seed : int or numpy.random.SeedSequence
         Of the filters that throw dice (XTC): the tokens are the engine's to draw.
-    prompt : sequence of int, optional
-        ``()`` for engines that show the generated tokens alone. These may begin anywhere, as a
-        server takes up a request again that it had set aside.
+    shows_prompt : bool
+        False for servers that show the generated tokens alone, with a `FollowedText` for every
+        request. Those may begin anywhere, as a server takes up a request again that it had set
+        aside, and may ask twice about one token.
     """
 
     def __init__(
         self,
         decoder: Decoder,
         seed: int | np.random.SeedSequence = 0,
-        prompt: Sequence[int] | None = None,
+        *,
+        shows_prompt: bool = True,
     ) -> None:
         self._decoder = decoder
         self._seed = seed
-        self._prompt = None if prompt is None else list(prompt)
-        self._prompts = set() if prompt is None else {tuple(prompt)}
+        self._shows_prompt = shows_prompt
+        self._prompt: list[int] = []
+        self._prompts: set[tuple[int, ...]] = set() if shows_prompt else {()}
+        self._last: list[int] | None = None
         self._run = decoder.begin(seed)
+
+    def begin(self) -> None:
+        """Take the next ids for the prompt of another text, whatever they are."""
+        self._last = None
+
+    def is_another(self, ids: list[int]) -> bool:
+        """Whether these ids can only be another text's prompt."""
+        return self._last is None or ids == self._prompt or not self._goes_on(ids)
 
     def decoded(self, ids: Callable[[], Sequence[int]], logits: Any) -> Decoded:
         """The distribution of the token after these ids.
@@ -67,23 +83,24 @@ class FollowedText:
         return self._run.distribution(logits)
 
     def _follow(self, ids: list[int]) -> None:
-        start = self._prompt
-        if start is None or ids == start or not self._goes_on(ids):
-            self._prompt = ids
-            self._prompts.add(tuple(ids))
+        if self.is_another(ids):
             self._run = self._decoder.begin(self._seed)
-            return
-        known = [*start, *self._run.tokens]
-        new = ids[len(known) :]
-        if ids[: len(known)] != known or (known and len(new) > 1):
+            if self._shows_prompt:
+                self._prompt = ids
+                self._prompts.add(tuple(ids))
+            else:
+                for token in ids:
+                    self._run.observe(token)
+        elif ids[:-1] == self._last:
+            self._run.observe(ids[-1])
+        elif ids != self._last or self._shows_prompt:
             raise InvalidInputError(
                 "a schedule or filter that follows the text was asked about tokens out of order. "
                 "Beam search, speculative decoding and several texts with one processor do that: "
-                "a constant β is accepted there. If this is another text that goes on from an "
-                "earlier one, give it a processor of its own."
+                "a constant β is accepted there. Before another text that goes on from an earlier "
+                "one, call the processor's settings() or reset()."
             )
-        for token in new:
-            self._run.observe(token)
+        self._last = ids
 
     def _goes_on(self, ids: list[int]) -> bool:
         """Whether these ids begin with a prompt that was shown before."""

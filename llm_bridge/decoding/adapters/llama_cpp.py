@@ -37,6 +37,7 @@ class SignedTemperature:
     -----
     Use it as ``llama(prompt, **processor.settings())``. Penalties of llama.cpp act after this
     processor, on log-probabilities, and are switched off by the settings; a grammar may be given.
+    `settings` begins a new text, so that one processor can be used for one after another.
 
     llama.cpp calls back from C, where Python errors get lost. They are kept, and `check`, which is
     among the settings as a stopping criterion, raises them.
@@ -50,9 +51,9 @@ class SignedTemperature:
     """
 
     def __init__(self, decoder: Decoder | Schedule | float, *, seed: int = 0) -> None:
-        self._text = FollowedText(as_decoder(decoder), checked_seed(seed))
-        self._error: BaseException | None = None
-        self._was_asked = False
+        self._decoder = as_decoder(decoder)
+        self._seed = checked_seed(seed)
+        self.reset()
 
     def settings(self) -> dict[str, Any]:
         """The arguments of a call of ``Llama`` that go with it.
@@ -62,7 +63,7 @@ class SignedTemperature:
         dict
             This processor, its `check`, temperature 1, and llama.cpp's own filters switched off.
         """
-        self._was_asked = False
+        self.reset()
         return {
             "logits_processor": [self],
             "stopping_criteria": self.check,
@@ -75,6 +76,12 @@ class SignedTemperature:
             "frequency_penalty": 0.0,
             "presence_penalty": 0.0,
         }
+
+    def reset(self) -> None:
+        """Begin a new text with the next call, whatever its prompt. `settings` does it, too."""
+        self._text = FollowedText(self._decoder, self._seed)
+        self._error: BaseException | None = None
+        self._was_asked = False
 
     def __call__(
         self, input_ids: NDArray[np.intc], scores: NDArray[np.single]

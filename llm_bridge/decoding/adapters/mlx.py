@@ -33,19 +33,27 @@ class SignedTemperature:
 
     Notes
     -----
-    Use it as ``mlx_lm.generate(model, tokenizer, prompt, **processor.settings())``. The one
+    Use it as ``mlx_lm.generate(model, tokenizer, prompt, **processor.settings())``; `settings`
+    begins a new text, so that one processor can be used for one after another. The one
     processor that ``batch_generate`` takes for all sequences can only be a constant β; a
     ``BatchGenerator`` takes one for each. The numbers pass through the CPU, once per token.
     """
 
     def __init__(self, decoder: Decoder | Schedule | float, *, seed: int = 0) -> None:
-        self._text = FollowedText(as_decoder(decoder), checked_seed(seed))
+        self._decoder = as_decoder(decoder)
+        self._seed = checked_seed(seed)
+        self.reset()
 
     def settings(self) -> dict[str, Any]:
         """The arguments of ``mlx_lm.generate`` that go with it: it, and a sampler at T = 1."""
         from mlx_lm.sample_utils import make_sampler
 
+        self.reset()
         return {"logits_processors": [self], "sampler": make_sampler(temp=1.0)}
+
+    def reset(self) -> None:
+        """Begin a new text with the next call, whatever its prompt. `settings` does it, too."""
+        self._text = FollowedText(self._decoder, self._seed)
 
     def __call__(self, tokens: Any, logits: Any) -> Any:
         """Log-probabilities (1, V) of the token after these, in float32.

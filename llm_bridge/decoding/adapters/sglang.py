@@ -73,5 +73,7 @@ class SignedTemperature(CustomLogitProcessor):
             return None
         if _TEXT not in arguments:
             decoder = self.decoder(arguments)
-            arguments[_TEXT] = None if decoder is None else FollowedText(decoder, prompt=())
+            arguments[_TEXT] = (
+                None if decoder is None else FollowedText(decoder, shows_prompt=False)
+            )
         return arguments[_TEXT]

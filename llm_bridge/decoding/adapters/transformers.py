@@ -13,11 +13,13 @@ from llm_bridge.decoding.adapters.followed_text import FollowedText, as_decoder
 from llm_bridge.decoding.decoder import Decoder
 from llm_bridge.decoding.schedules import Schedule
 from llm_bridge.decoding.signed_softmax import signed_log_probabilities
-from llm_bridge.logit_arrays import MASKED_AT
 from thermo.arguments import checked_seed
 from thermo.errors import InvalidInputError
 
 __all__ = ["SignedTemperatureProcessor"]
+
+_AFTER_US = ("min_p", "top_h", "epsilon_cutoff", "eta_cutoff", "watermarking_config")
+_SPECULATION = ("assistant_model", "prompt_lookup_num_tokens", "assistant_early_exit")
 
 
 class SignedTemperatureProcessor(LogitsProcessor):
@@ -35,9 +37,9 @@ class SignedTemperatureProcessor(LogitsProcessor):
     Raises
     ------
     InvalidInputError
-        While generating: NaN among the logits; β < 0 in a beam search, whose scores are sums of
-        log-probabilities of the model; a schedule or a filter (not a constant β) in beam search or
-        assisted decoding, where no single text can be followed.
+        While generating: NaN among the logits; with a schedule or a filter (not a constant β)
+        tokens out of order, as soon as beams change places or a draft of assisted decoding is
+        turned down. Every token before that was drawn at the right β.
 
     Notes
     -----
@@ -45,10 +47,16 @@ class SignedTemperatureProcessor(LogitsProcessor):
     order: its own penalties and bans (repetition penalty, bad words, min length …), this
     processor, then temperature, top-k, top-p … of its own. The settings switch the latter off:
     the default top_k = 50 would, at β < 0, keep the 50 *least* likely tokens. Bans arrive as
-    −inf and stay. Penalties that were meant for β > 0 make tokens likelier at β < 0.
+    −inf and stay. Penalties that were meant for β > 0 make tokens likelier at β < 0, and
+    ``guidance_scale`` is applied to the logits before β. With a constant β, beam search looks for
+    the text that is likeliest at that β, and assisted decoding draws from the same distribution.
 
-    One processor can be used for one text after another, and for batches. With continuous
-    batching only a constant β works, since there no row says whose text it is.
+    One processor can be used for batches, and for one text after another: `settings` begins a new
+    one. Where generate is called again without it, a schedule or filter knows another text by its
+    ids alone. If every row of a batch goes on from the last text by exactly one token, it looks
+    like that text going on and is taken for it: call `reset`. Prompts that go on from it in other
+    ways are refused. With continuous batching only a constant β works, since there no row says
+    whose text it is.
 
     Examples
     --------
@@ -75,8 +83,12 @@ class SignedTemperatureProcessor(LogitsProcessor):
         Returns
         -------
         dict
-            This processor, sampling, temperature 1, and the filters of transformers switched off.
+            This processor, sampling, temperature 1, and what transformers would do to our
+            distribution (its filters, its watermark) switched off; speculation, too, unless β is
+            constant.
         """
+        self.reset()
+        constant = self.decoder.constant_beta is not None
         return {
             "logits_processor": [self],
             "do_sample": True,
@@ -84,9 +96,14 @@ class SignedTemperatureProcessor(LogitsProcessor):
             "temperature": 1.0,
             "top_k": 0,
             "top_p": 1.0,
-            "min_p": None,
             "typical_p": 1.0,
+            # None takes out what a generation_config may have set.
+            **dict.fromkeys(_AFTER_US if constant else _AFTER_US + _SPECULATION),
         }
+
+    def reset(self) -> None:
+        """Begin a new text with the next call, whatever its prompt. `settings` does it, too."""
+        self._texts = []
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Log-probabilities of the next tokens.
@@ -105,31 +122,25 @@ class SignedTemperatureProcessor(LogitsProcessor):
         beta = self.decoder.constant_beta
         if beta is not None:
             log_p = signed_log_probabilities(scores, beta, self.decoder.valid)
-        else:
-            if input_ids.ndim != 2:
-                raise InvalidInputError(
-                    "with continuous batching only a constant β is accepted; a schedule or filter "
-                    "was given."
-                )
-            if len(self._texts) != len(scores):
-                seeds = np.random.SeedSequence(self._seed).spawn(len(scores))
-                self._texts = [FollowedText(self.decoder, seed) for seed in seeds]
-            rows = [
-                text.decoded(ids.tolist, row)
-                for text, ids, row in zip(self._texts, input_ids, scores, strict=True)
-            ]
-            log_p = torch.stack([row.log_probabilities for row in rows])
-            beta = min(row.beta for row in rows)
-        if beta < 0 and _are_log_probabilities(scores):
+            return log_p.to(scores.dtype)
+        if input_ids.ndim != 2:
             raise InvalidInputError(
-                "these scores are log-probabilities (their exponentials add up to 1), as beam "
-                "search gives: it maximises the model's own probability, which has no meaning at "
-                "β < 0. num_beams=1 with logits is accepted."
+                "with continuous batching only a constant β is accepted; a schedule or filter was "
+                "given."
             )
-        return log_p.to(scores.dtype)
+        rows = input_ids.tolist()
+        decoded = [
+            text.decoded(lambda ids=ids: ids, row)
+            for text, ids, row in zip(self._texts_of(rows), rows, scores, strict=True)
+        ]
+        return torch.stack([row.log_probabilities for row in decoded]).to(scores.dtype)
 
-
-def _are_log_probabilities(scores: Tensor) -> bool:
-    # A row with one open token (a forced one, at logit 0) adds up to 1 whatever it is.
-    several = scores[(scores > MASKED_AT).sum(-1) > 1].float()
-    return len(several) > 0 and bool((several.logsumexp(-1).abs() < 1e-4).all())
+    def _texts_of(self, rows: list[list[int]]) -> list[FollowedText]:
+        """The texts of a batch. They advance together: where one is another, all are."""
+        if len(self._texts) != len(rows):
+            seeds = np.random.SeedSequence(self._seed).spawn(len(rows))
+            self._texts = [FollowedText(self.decoder, seed) for seed in seeds]
+        elif any(text.is_another(ids) for text, ids in zip(self._texts, rows, strict=True)):
+            for text in self._texts:
+                text.begin()
+        return self._texts
