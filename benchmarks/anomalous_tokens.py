@@ -1,10 +1,9 @@
-"""Which indicators find the tokens that the demo model never met, and what T → 0⁻ does with them.
+"""Which indicators find the tokens that the demo model never met, and what lies at the bottom.
 
 AUROC, rank correlation and overlap of every indicator; the bottom gap against floating point; the
-repetition test; texts at temperatures of both signs. Nothing is timed. Usage: ``python
-benchmarks/anomalous_tokens.py [--json FILE] [--prompts 64] [--length 64] [--steps 64]
-[--max-tokens 256]``. Beside FILE, ``…_bottom``, ``…_texts`` and ``…_states`` are written, the
-tables of the bottom gap and of the texts.
+repetition test. Nothing is timed. Usage: ``python benchmarks/anomalous_tokens.py [--json FILE]
+[--prompts 64] [--length 64] [--steps 64]``. Beside FILE, ``…_bottom`` is written, the table of the
+bottom gap. What T → 0⁻ makes of these tokens: benchmarks/anomalous_texts.py.
 """
 
 from __future__ import annotations
@@ -16,9 +15,7 @@ from typing import Any
 import numpy as np
 from measure import machine, print_table, write_record
 
-import thermo
 from llm_bridge.models import DEMO_WEIGHTS, LanguageModel, load_model
-from llm_bridge.quenched import position_mean
 from llm_bridge.tokens import (
     Agreement,
     TokenTable,
@@ -27,13 +24,9 @@ from llm_bridge.tokens import (
     auroc,
     cut_prompts,
     extreme_rows,
-    gaussian_levels,
-    texts_at_temperatures,
 )
 from llm_bridge.tokens.bottom import PRECISIONS
-from llm_bridge.tokens.inversion import end_of_spectrum
 from thermo.estimate.autocorrelation import rounded_to_error
-from thermo.printable import printable
 
 COLUMNS = [
     "indicator (anomalous side)",
@@ -44,23 +37,6 @@ COLUMNS = [
     "Spearman, not repeated",
     "overlap, low mean logit",
 ]
-TEXT_COLUMNS = [
-    "T",
-    "never-met tokens",
-    "commonest token",
-    "repeated 4-grams",
-    "loop, tokens",
-    "−ln p at T = 1",
-]
-STATE_COLUMNS = [
-    "T",
-    "exp(S), on text",
-    "exp(S), its own text",
-    "exp(S), normal logits",
-    "p of the end, on text",
-    "p of the end, its own text",
-    "p of the end, normal logits",
-]
 BOTTOM_COLUMNS = [
     "contexts",
     "different argmins",
@@ -69,8 +45,6 @@ BOTTOM_COLUMNS = [
     "σ/√(2 ln V)",
     *(f"gap within one {name}" for name in PRECISIONS),
 ]
-PROMPT = "def read_file(path):\n"
-TEMPERATURES = (0.001, 1.0, -10.0, -1.0, -0.5, -0.1, -0.01, -0.001, -0.0)
 PADDING = 128
 
 
@@ -151,77 +125,6 @@ def centroid_claim(model: LanguageModel, table: TokenTable) -> dict[str, Any]:
     }
 
 
-def text_rows(
-    model: LanguageModel, logits: np.ndarray, known: np.ndarray, max_tokens: int
-) -> tuple[list[list[Any]], list[list[Any]], list[dict[str, Any]]]:
-    """Rows of the two tables about texts drawn at T, and these texts."""
-    sigma = float(logits.std(axis=1).mean())
-    levels = gaussian_levels(sigma, model.vocabulary_size)
-    rows, state_rows, texts = [], [], []
-    for made in texts_at_temperatures(
-        model, PROMPT, TEMPERATURES, max_tokens=max_tokens, seed=1, progress=True
-    ):
-        entropy, at_end = (
-            position_mean(part) for part in end_of_spectrum(logits, made.beta, model.valid)
-        )
-        normal = thermo.canonical(levels, made.beta)
-        states = float(np.exp(made.entropy.mean))
-        error = states * float(made.entropy.error)
-        on_text = float(np.exp(entropy.mean))
-        label = f"{made.temperature:g}".replace("-", "−")
-        rows.append(
-            [
-                label,
-                f"{made.share_of(known):.0%}",
-                f"{np.bincount(made.ids).max() / made.ids.size:.0%}",
-                f"{made.repeated:.0%}",
-                made.period,
-                number(float(made.surprise.mean), float(made.surprise.error)),
-            ]
-        )
-        state_rows.append(
-            [
-                label,
-                number(on_text, on_text * float(entropy.error)),
-                number(states, error),
-                number(float(normal.effective_states)),
-                number(float(at_end.mean), float(at_end.error)),
-                number(float(made.end_probability.mean), float(made.end_probability.error)),
-                number(float(normal.populations().probabilities.max())),
-            ]
-        )
-        texts.append(
-            {
-                "T": made.temperature,
-                "exp_entropy": states,
-                "exp_entropy_error": error,
-                "text": printable(made.text),
-            }
-        )
-    return rows, state_rows, texts
-
-
-def states_curve(logits: np.ndarray, valid: np.ndarray) -> dict[str, list[float]]:
-    """exp(S) on text against T < 0, beside that of normal logits."""
-    temperature = -np.logspace(-3, 1, 41)
-    sigma = float(logits.std(axis=1).mean())
-    normal = thermo.canonical(
-        gaussian_levels(sigma, int(valid.sum())), thermo.beta_from_temperature(temperature)
-    )
-    entropy = [
-        position_mean(end_of_spectrum(logits, beta, valid)[0])
-        for beta in thermo.beta_from_temperature(temperature).tolist()
-    ]
-    mean = np.exp([float(part.mean) for part in entropy])
-    error = mean * [float(part.error) for part in entropy]
-    return {
-        "temperature": temperature.tolist(),
-        "states": mean.tolist(),
-        "error": error.tolist(),
-        "normal": normal.effective_states.tolist(),
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="also write the numbers to this file")
@@ -229,7 +132,6 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=64)
     parser.add_argument("--steps", type=int, default=64)
     parser.add_argument("--asked", type=int, help="tokens asked to be repeated; default: all")
-    parser.add_argument("--max-tokens", type=int, default=256)
     options = parser.parse_args()
 
     model = load_model("demo")
@@ -245,10 +147,8 @@ def main() -> None:
         padded_demo(), prompts, steps=0, asked=options.asked, padded=True, progress=True
     )
     padded = agreement(with_zeros)
-    logits = np.concatenate([model.logits(ids) for ids in prompts[::4]])
     rows = indicator_rows(found, padded, table.sides)
     bottoms = bottom_rows(table)
-    texts, states, shown = text_rows(model, logits, table.known, options.max_tokens)
     zeros = with_zeros.category == "padded"
     claim = centroid_claim(model, table) | {
         "argmin_share_of_zero_rows": float(with_zeros["argmin_share"][zeros].sum()),
@@ -261,11 +161,7 @@ def main() -> None:
     title = f"{found.tokens} tokens, {found.known} of them never met in training"
     print_table(title, COLUMNS, rows)
     print_table("The bottom of the logits", BOTTOM_COLUMNS, bottoms)
-    print_table("The same prompt at temperatures of both signs", TEXT_COLUMNS, texts)
-    print_table("Tokens in play, and the likeliest of them", STATE_COLUMNS, states)
     print(claim)
-    for entry in shown:
-        print(f"T = {entry['T']}: {entry['text'][:300]}\n")
 
     host = machine("torch", "transformers")
     write_record(
@@ -284,40 +180,16 @@ def main() -> None:
             for name in ("input_centroid_distance", "output_centroid_distance", "mean_z")
         },
         known=np.flatnonzero(table.known).tolist(),
-        states=states_curve(logits, model.valid),
-        drawn=[
-            [entry["T"], entry["exp_entropy"], entry["exp_entropy_error"]] for entry in shown
-        ],
         centroid=claim,
     )  # fmt: skip
     if options.json is not None:
-        beside = options.json.with_stem
         write_record(
-            beside(f"{options.json.stem}_bottom"),
+            options.json.with_stem(f"{options.json.stem}_bottom"),
             "The bottom of the logits",
             f"{what}. A gap is from the lowest logit to the second lowest; the steps of float "
             "types are those at the lowest logit.",
             BOTTOM_COLUMNS,
             bottoms,
-            host,
-        )
-        write_record(
-            beside(f"{options.json.stem}_texts"),
-            "The same prompt at temperatures of both signs",
-            f"Prompt {PROMPT!r}, {options.max_tokens} tokens each, seed 1.",
-            TEXT_COLUMNS,
-            texts,
-            host,
-            texts=shown,
-        )
-        write_record(
-            beside(f"{options.json.stem}_states"),
-            "Tokens in play, and the likeliest of them",
-            f"On text: {len(logits)} positions of held-out text, one step. Its own text: that "
-            "drawn at T. Normal logits: of the same σ and V. "
-            "The end is the token that T → ±0 draws.",
-            STATE_COLUMNS,
-            states,
             host,
         )
 

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from measure import machine, print_table, write_record
 
+from llm_bridge.brownian.quantised_linear import quantised_model
 from llm_bridge.models import LanguageModel, load_model
 from llm_bridge.noise_floor import EndChanges, NoiseFloor, noise_floor
-from llm_bridge.quantised import quantised_model
 from llm_bridge.readings import in_precision, read, read_in_steps, stored_as
 from thermo.run.progress_bar import progress_bar
 

@@ -9,6 +9,7 @@ benchmarks/text_temperature.py [--json FILE] [--sequences 16] [--length 192] [--
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -108,6 +109,8 @@ def row_of(name: str, fit: TextTemperature) -> list[Any]:
 
 
 def _rounded(value: float, error: float) -> str:
+    if math.isnan(error):
+        return "–"
     return rounded_to_error(value, error).replace("-", "−")
 
 

@@ -114,6 +114,7 @@ html_sidebars = {
         "anomalous_tokens",
         "text_temperature",
         "noise_floor",
+        "langevin_weights",
         "records",
         "measurements",
         "command_line",

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from llm_bridge.commands.brownian import brownian_command
 from llm_bridge.commands.compare import compare_command
 from llm_bridge.commands.generate import generate_command
 from llm_bridge.commands.temperature_sweep import temperature_sweep_command
@@ -48,6 +49,7 @@ def _root(
 _COMMANDS = {
     "compare": compare_command,
     **COMMANDS,
+    "brownian": brownian_command,
     "generate": generate_command,
     "temperature-sweep": temperature_sweep_command,
     "text-temperature": text_temperature_command,

@@ -11,6 +11,7 @@ __all__ = [
     "RecordFileError",
     "TextTooShortError",
     "UnknownTailError",
+    "UnreachableTemperatureError",
     "UnsupportedNoiseError",
 ]
 
@@ -60,6 +61,23 @@ class UnknownTailError(SpinlogitError, ValueError):
 
     def __reduce__(self) -> tuple[type[UnknownTailError], tuple[float]]:
         return type(self), (self.beta,)
+
+
+class UnreachableTemperatureError(InvalidInputError):
+    """No size of a weight noise stands for the temperature that was asked for.
+
+    Attributes
+    ----------
+    accepted : tuple of float
+        The lowest and the highest temperature that one does.
+    """
+
+    def __init__(self, message: str, accepted: tuple[float, float]) -> None:
+        super().__init__(message)
+        self.accepted = accepted
+
+    def __reduce__(self) -> tuple[type[UnreachableTemperatureError], tuple[str, object]]:
+        return type(self), (str(self), self.accepted)
 
 
 class UnsupportedNoiseError(InvalidInputError):

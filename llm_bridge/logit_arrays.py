@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from llm_bridge.stored_logits import StoredLogits
 from thermo.errors import InvalidInputError
 
 __all__ = [
+    "LARGEST",
     "MASKED_AT",
     "as_array",
     "as_logits",
     "dtype_name",
     "is_masked",
+    "require_dense",
     "row_blocks",
     "valid_columns",
 ]
@@ -23,6 +26,9 @@ __all__ = [
 MASKED_AT = -32752.0
 """Logits at or below this are masks: −inf, or the lowest number of float16 (−65504), bfloat16 or
 float32, also after something was added to it. Half the lowest float16, far from any real logit."""
+
+LARGEST = 1e150
+"""The largest logit that is accepted, as of all energies: squares of them are needed."""
 
 
 def is_masked(logits: ArrayLike) -> NDArray[np.bool_]:
@@ -64,7 +70,8 @@ def as_logits(
     Returns
     -------
     logits : ndarray of float, shape (..., N, V)
-        Not copied if it was an array of float16, float32 or float64 already.
+        Not copied if it was an array of float16, float32 or float64 already. `StoredLogits` are
+        returned as they are.
     valid : ndarray of bool, shape (V,)
 
     Raises
@@ -81,7 +88,7 @@ def as_logits(
     """
     array = as_array(logits, name)
     columns = valid_columns(array.shape, valid, ndim=ndim, name=name)
-    rows = array.reshape(-1, array.shape[-1])
+    rows = array if array.ndim == 2 else array.reshape(-1, array.shape[-1])
     for block in row_blocks(*rows.shape):
         _require_usable(rows, block, columns, array.shape, name)
     return array, columns
@@ -169,12 +176,16 @@ def as_array(logits: Any, name: str) -> NDArray[Any]:
     Returns
     -------
     ndarray of float, same shape
+        Or the `StoredLogits` that were given.
 
     Raises
     ------
     InvalidInputError
-        Text, objects, ragged lists.
+        Text, objects, ragged lists, sparse tensors.
     """
+    if isinstance(logits, StoredLogits):
+        return cast(NDArray[Any], logits)  # in the ways in which logits are read, it is one
+    require_dense(logits, name)
     if hasattr(logits, "detach"):  # a torch tensor; numpy has no bfloat16
         tensor = logits.detach().cpu()
         logits = tensor.float().numpy() if dtype_name(tensor) == "bfloat16" else tensor.numpy()
@@ -189,6 +200,15 @@ def as_array(logits: Any, name: str) -> NDArray[Any]:
     return array
 
 
+def require_dense(logits: Any, name: str) -> None:
+    """Refuse a sparse tensor of torch: what it leaves out would be logits of 0, or masks?"""
+    layout = str(getattr(logits, "layout", "torch.strided"))
+    if layout != "torch.strided":
+        raise InvalidInputError(
+            f"{name} are a tensor with layout {layout}; a dense one is accepted (to_dense())."
+        )
+
+
 def dtype_name(logits: Any) -> str:
     """The float type of an array or tensor by name; "float64" for what is no float.
 
@@ -197,8 +217,11 @@ def dtype_name(logits: Any) -> str:
     >>> dtype_name(np.zeros(2, np.float16)), dtype_name([1, 2])
     ('float16', 'float64')
     """
-    dtype = str(getattr(logits, "dtype", "float64")).removeprefix("torch.")
-    return dtype if "float" in dtype else "float64"
+    if isinstance(logits, StoredLogits):
+        return logits.origin_dtype
+    dtype = getattr(logits, "dtype", "float64")
+    name = dtype.name if isinstance(dtype, np.dtype) else str(dtype).removeprefix("torch.")
+    return name if "float" in name else "float64"
 
 
 def _require_usable(
@@ -213,20 +236,21 @@ def _require_usable(
     if not columns.all():
         part = part[:, columns]
     highest = part.max(axis=1)  # NaN if any is NaN
-    bad = ~((highest > MASKED_AT) & (highest < np.inf))
+    bad = ~((highest > MASKED_AT) & (highest <= np.float64(LARGEST)))
     if not bad.any():
         return
     first = int(np.argmax(bad))
     row = part[first]
     index = np.unravel_index(block.start + first, shape[:-1])
     where = f"position {index[-1]}" + ("" if len(index) == 1 else f" of draw {index[0]}")
-    if np.isnan(row).any() or np.isposinf(row).any():
-        value = "nan" if np.isnan(row).any() else "+inf"
-        broken = np.isnan(row) if value == "nan" else np.isposinf(row)
+    broken = np.isnan(row) if np.isnan(row).any() else row > np.float64(LARGEST)
+    if broken.any():
+        value = float(row[broken][0])
         token = int(np.flatnonzero(columns)[np.argmax(broken)])
+        finite = "finite numbers" if not np.isfinite(value) else f"numbers up to {LARGEST:g}"
         raise InvalidInputError(
-            f"{name} hold {value} at {where}, token {token}; only finite numbers are accepted, "
-            "and −inf for a masked token."
+            f"{name} hold {'+inf' if value == np.inf else f'{value:g}'} at {where}, token {token}; "
+            f"only {finite} are accepted, and −inf for a masked token."
         )
     raise InvalidInputError(
         f"{name} have every token masked at {where}; at least one must be left."

@@ -21,6 +21,8 @@ from llm_bridge.logit_arrays import (  # noqa: F401 (some of them where they use
     row_blocks,
     valid_columns,
 )
+from llm_bridge.stored_logits import StoredLogits
+from thermo.arguments import shown
 from thermo.errors import InvalidInputError
 from thermo.printable import printable
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["LogitRecord", "record_logits"]
 
 _GAUGES = ("logits", "log_probabilities")
+_ROUNDING = 0.05  # of ln Σp: bfloat16 is off by 0.03 where every ln p is −8 to −16
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +42,8 @@ class LogitRecord:
     Parameters
     ----------
     logits : array_like or torch.Tensor, shape (N, V)
-        Row t is the prediction for ``token_ids[t]``. Kept as float32.
+        Row t is the prediction for ``token_ids[t]``. Kept as float32, but for large 16-bit files,
+        whose `llm_bridge.stored_logits.StoredLogits` become float32 where they are read.
     token_ids : array_like of int, shape (N,)
         The token that really came where row t predicts.
     valid : array_like of bool, shape (V,), optional
@@ -57,7 +61,8 @@ class LogitRecord:
     Raises
     ------
     InvalidInputError
-        Mismatched shapes, NaN, +inf, a row with every token masked, or ids outside 0 … V − 1.
+        Mismatched shapes, NaN, +inf, a row with every token masked, ids outside 0 … V − 1, or
+        "log_probabilities" of a position that sum to more than 1.
 
     Notes
     -----
@@ -87,10 +92,13 @@ class LogitRecord:
             columns = np.zeros(array.shape[1], dtype=bool)
             for block in row_blocks(*array.shape):
                 columns |= ~np.all(is_masked(array[block]), axis=0)
-        with np.errstate(over="ignore"):  # the lowest float64, a mask, becomes −inf
-            single = np.ascontiguousarray(array, dtype=np.float32).view()
-        if array.dtype == np.float64:  # a float64 beyond float32 would have become +inf
-            as_logits(single, columns)
+        single = array
+        if not isinstance(array, StoredLogits):
+            with np.errstate(over="ignore"):  # the lowest float64, a mask, becomes −inf
+                single = np.ascontiguousarray(array, dtype=np.float32).view()
+            if array.dtype == np.float64:  # a float64 beyond float32 would have become +inf
+                as_logits(single, columns)
+            single.flags.writeable = False
         ids = np.asarray(self.token_ids)
         if ids.shape != (single.shape[0],) or ids.dtype.kind not in "iu":
             raise InvalidInputError(
@@ -105,7 +113,11 @@ class LogitRecord:
                 f"{single.shape[1] - 1} are accepted."
             )
         if self.gauge not in _GAUGES:
-            raise InvalidInputError(f"gauge = {self.gauge!r}; accepted: {' or '.join(_GAUGES)}.")
+            raise InvalidInputError(
+                f"gauge = {shown(self.gauge)}; accepted: {' or '.join(_GAUGES)}."
+            )
+        if self.gauge == "log_probabilities":
+            _require_log_probabilities(single, columns)
         vocabulary: Sequence[str] | None = self.vocabulary
         if vocabulary is not None:
             vocabulary = tuple(str(word) for word in vocabulary)
@@ -115,7 +127,7 @@ class LogitRecord:
                 )
         ids = ids.astype(np.int64)
         columns = columns.copy()
-        for frozen in (single, ids, columns):
+        for frozen in (ids, columns):
             frozen.flags.writeable = False
         set_once(self, "logits", single)
         set_once(self, "token_ids", ids)
@@ -170,6 +182,20 @@ class LogitRecord:
         from llm_bridge.record_files import read_record
 
         return read_record(path)
+
+
+def _require_log_probabilities(logits: NDArray[np.float32], columns: NDArray[np.bool_]) -> None:
+    """Refuse what cannot be ln p of one distribution: then β = 1 would not be the model itself."""
+    for block in row_blocks(*logits.shape):
+        part = logits[block][:, columns].astype(np.float64)
+        most = part.max(axis=1)
+        total = most + np.log(np.exp(part - most[:, None]).sum(axis=1))
+        if (total > _ROUNDING).any():
+            where = int(np.argmax(total > _ROUNDING))
+            raise InvalidInputError(
+                f"the gauge is log_probabilities, but at position {block.start + where} they sum "
+                f"to ln Σp = {total[where]:.3g}; at most 0 is accepted, or gauge = 'logits'."
+            )
 
 
 def record_logits(

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from llm_bridge.errors import RecordFileError
+from llm_bridge.strict_json import first_repeated, parse_json
 from llm_bridge.top_logprobs import TopLogprobs
 from thermo.arguments import one_of, shown, whole_number
 from thermo.errors import InvalidInputError
@@ -60,8 +58,7 @@ def read_top_logprobs(
     if source.stat().st_size > _LARGEST_FILE:
         raise RecordFileError(f"{name} is larger than {_LARGEST_FILE >> 20} MB, which is refused.")
     try:
-        text = source.read_text(encoding="utf-8")
-        response = json.loads(text, parse_constant=_no_number, object_pairs_hook=_each_key_once)
+        response = parse_json(source.read_text(encoding="utf-8"))
     except RecordFileError as error:
         raise RecordFileError(f"{name} is refused: {error}") from None
     except RecursionError:
@@ -262,9 +259,8 @@ def _position(
     """One position from the token that came and the list of alternatives, which may hold it."""
     names = [other for other, _ in listed]
     # Parts of characters are all written as the same sign and may well come twice.
-    whole = [other for other in names if "\ufffd" not in other[0]]
-    if len(set(whole)) < len(whole):
-        twice = _first_repeated(whole)
+    twice = first_repeated(other for other in names if "\ufffd" not in other[0])
+    if twice is not None:
         raise RecordFileError(f"position {t} lists the token {shown(twice[0])} twice.")
     ordered = sorted((value for _, value in listed), reverse=True)
     inside = any(other == name and abs(value - came) < 1e-3 for other, value in listed)
@@ -314,21 +310,3 @@ def _list(value: Any, what: str) -> list[Any]:
     if not isinstance(value, list):
         raise RecordFileError(f"{what} is {shown(value)}; a list is needed.")
     return value
-
-
-def _no_number(name: str) -> float:
-    raise RecordFileError(f"it holds {name}, which is no number in JSON.")
-
-
-def _first_repeated(names: Iterable[Any]) -> Any:
-    """The first name that comes more than once, of a list in which one does."""
-    return next(name for name, count in Counter(names).items() if count > 1)
-
-
-def _each_key_once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    pairs = list(pairs)
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = _first_repeated(key for key, _ in pairs)
-        raise RecordFileError(f"an object has the key {shown(twice)} twice.")
-    return found

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_bridge.brownian import EffectiveTemperature, WeightNoise, effective_temperature
-from llm_bridge.brownian.copies import sample_logits
+from llm_bridge.brownian.sampling import sample_logits
 from llm_bridge.logits import LogitRecord
 from llm_bridge.models import LanguageModel
 from llm_bridge.quenched import ContextAverage, position_mean, quenched

@@ -208,7 +208,7 @@ class LanguageModel:
         """
         import torch
 
-        tokens = self._checked(ids)
+        tokens = self.checked_ids(ids)
         device = next(self.torch_module.parameters()).device
         out: NDArray[np.float32] | None = None
         for start, stop, first in windows(tokens.size, self.context_length):
@@ -267,16 +267,22 @@ class LanguageModel:
     @cached_property
     def metadata(self) -> dict[str, Any]:
         """What ``metadata.json`` beside the weights says (the demo model's training); else {}."""
-        path = None if self.folder is None else self.folder / "metadata.json"
-        if path is None or not path.is_file():
+        text = self._beside("metadata.json")
+        if text is None:
             return {}
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            reason = str(error).partition("\n")[0]
+            raise ModelLoadError(f"metadata.json of {self.name} is not JSON: {reason}.") from error
+        if not isinstance(found, dict):
+            raise ModelLoadError(f"metadata.json of {self.name} is not a JSON object.")
+        return found
 
     @cached_property
     def held_out_text(self) -> str | None:
         """Text the model was not trained on, from ``held_out.txt`` beside the weights, if any."""
-        path = None if self.folder is None else self.folder / "held_out.txt"
-        return path.read_text(encoding="utf-8") if path is not None and path.is_file() else None
+        return self._beside("held_out.txt")
 
     @cached_property
     def fingerprint(self) -> str:
@@ -305,7 +311,23 @@ class LanguageModel:
         entries = sorted(self.tokenizer.get_vocab().items(), key=lambda item: (item[1], item[0]))
         return hashlib.sha256(json.dumps(entries).encode()).hexdigest()
 
-    def _checked(self, ids: ArrayLike) -> NDArray[np.int64]:
+    def _beside(self, name: str) -> str | None:
+        """The text of a file beside the weights, None if there is none."""
+        if self.folder is None or not (self.folder / name).is_file():
+            return None
+        try:
+            return (self.folder / name).read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise ModelLoadError(
+                f"{name} of {self.name} is not UTF-8 (byte {error.start})."
+            ) from error
+        except OSError as error:
+            raise ModelLoadError(
+                f"cannot read {name} of {self.name}: {error.strerror or error}."
+            ) from error
+
+    def checked_ids(self, ids: ArrayLike) -> NDArray[np.int64]:
+        """Token ids as an array (N,), or InvalidInputError where `logits` would not take them."""
         tokens = np.asarray(ids)
         if tokens.ndim != 1 or tokens.size == 0 or tokens.dtype.kind not in "iu":
             raise InvalidInputError(

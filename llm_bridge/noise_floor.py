@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from llm_bridge.logit_arrays import as_logits, is_masked
-from thermo.arguments import as_real
+from thermo.arguments import as_real, shown
 from thermo.errors import InvalidInputError
 from thermo.estimate.proportion import wilson_interval
 
@@ -158,8 +158,9 @@ def noise_floor(
             "tokens are needed."
         )
     limits = as_real(edges, "edges")
-    if limits.ndim != 1 or limits.size == 0 or limits[0] != 0 or (np.diff(limits) <= 0).any():
-        raise InvalidInputError("edges must rise from 0.")
+    rising = limits.ndim == 1 and limits.size and limits[0] == 0 and (np.diff(limits) > 0).all()
+    if not rising or limits[-1] == np.inf:  # NaN does not rise either
+        raise InvalidInputError(f"edges = {shown(edges)} were given; finite ones that rise from 0.")
     kept = np.flatnonzero(columns)
     count = len(first)
     gaps, changed, tied = np.empty((2, count)), np.zeros((2, count), dtype=bool), [0, 0]

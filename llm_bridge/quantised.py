@@ -1,23 +1,21 @@
-"""Weights kept as 8-bit integers with a scale per row: how far a model moves when they are."""
+"""Weights kept as 8-bit or 4-bit integers, with a scale for every group of neighbours."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llm_bridge.brownian.noise import KINDS, kind_of
-from llm_bridge.models import LanguageModel
-from thermo.arguments import one_of, whole_number
+from thermo.arguments import shown, whole_number
 from thermo.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["QuantisedMatrix", "quantise", "quantised_model"]
+__all__ = ["LARGEST_CODE", "QuantisedMatrix", "quantise"]
 
-_LARGEST = 127  # codes are −127 … 127: symmetric, so that −W has the codes of W with other signs
+LARGEST_CODE = {8: 127, 4: 7}
+"""Largest code by bits; the least is its negative, so that −W has the codes of W with other signs.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +25,20 @@ class QuantisedMatrix:
     Attributes
     ----------
     codes : torch.Tensor of int8, shape (R, C)
+        A byte each, also if of 4 bits.
     scale : torch.Tensor of float32, shape (R, G)
-        One per row and group of C/G neighbouring columns.
+        One per row and group of C/G neighbouring columns: the step Δ of the weights' grid.
+    bits : {8, 4}
     """
 
     codes: Tensor
     scale: Tensor
+    bits: int = 8
+
+    @property
+    def largest(self) -> int:
+        """The largest code that these bits hold."""
+        return LARGEST_CODE[self.bits]
 
     def dequantised(self) -> Tensor:
         """The matrix that a computation with these weights uses, float32 (R, C)."""
@@ -41,10 +47,10 @@ class QuantisedMatrix:
         return (grouped * self.scale[:, :, None]).reshape(rows, columns)
 
 
-def quantise(matrix: Tensor, group: int | None = None) -> QuantisedMatrix:
-    r"""Round a matrix to 8-bit integers, symmetric about zero, to nearest.
+def quantise(matrix: Tensor, group: int | None = None, *, bits: int = 8) -> QuantisedMatrix:
+    r"""Round a matrix to integers, symmetric about zero, to nearest.
 
-    .. math:: s = \max_c |W_{rc}| / 127, \qquad q = \mathrm{round}(W/s)
+    .. math:: s = \max_c |W_{rc}| / Q, \qquad q = \mathrm{round}(W/s), \qquad Q = 2^{b-1} - 1
 
     Parameters
     ----------
@@ -52,6 +58,8 @@ def quantise(matrix: Tensor, group: int | None = None) -> QuantisedMatrix:
         Finite.
     group : int, optional
         Columns that share a scale; divides C. Default: the whole row.
+    bits : {8, 4}
+        b: codes −127 … 127 or −7 … 7.
 
     Returns
     -------
@@ -61,21 +69,27 @@ def quantise(matrix: Tensor, group: int | None = None) -> QuantisedMatrix:
     Raises
     ------
     InvalidInputError
-        No matrix of finite numbers, or a group that does not divide its columns.
+        No matrix of finite numbers, a group that does not divide its columns, or other bits.
 
     Notes
     -----
     Not calibrated: no data decide which weights matter, as GPTQ or AWQ let them. What T. Dettmers
     et al., "LLM.int8()", NeurIPS (2022), call row-wise absmax quantisation, of the weights alone.
+    The step is set by the largest weight of a group: for normal weights of standard deviation 1
+    see :func:`llm_bridge.brownian.rounding_law.step_of_normal_weights`.
 
     Examples
     --------
     >>> import torch
     >>> quantise(torch.tensor([[1.0, -0.5, 0.1]])).codes
     tensor([[127, -64,  13]], dtype=torch.int8)
+    >>> quantise(torch.tensor([[1.0, -0.6, 0.1]]), bits=4).codes
+    tensor([[ 7, -4,  1]], dtype=torch.int8)
     """
     import torch
 
+    if bits not in LARGEST_CODE or isinstance(bits, bool):
+        raise InvalidInputError(f"bits = {shown(bits)} was given; 8 or 4 is accepted.")
     if matrix.ndim != 2 or not matrix.is_floating_point() or 0 in matrix.shape:
         raise InvalidInputError(
             f"a tensor of shape {tuple(matrix.shape)} and type {matrix.dtype} was given; a matrix "
@@ -88,68 +102,11 @@ def quantise(matrix: Tensor, group: int | None = None) -> QuantisedMatrix:
     grouped = matrix.detach().float().reshape(rows, -1, group)
     if not bool(torch.isfinite(grouped).all()):
         raise InvalidInputError("the matrix holds NaN or infinity; finite numbers are accepted.")
-    scale = grouped.abs().amax(dim=2) / _LARGEST
+    largest = LARGEST_CODE[bits]
+    scale = grouped.abs().amax(dim=2) / largest
     # A row of zeros has no scale; one is as good as any. So small that it is no normal number, the
     # quotient would round too far: such a row counts as zeros.
     tiny = scale < torch.finfo(torch.float32).tiny
     quotient = grouped / torch.where(tiny, 1.0, scale)[:, :, None]
-    codes = torch.round(quotient).clamp_(-_LARGEST, _LARGEST).to(torch.int8)
-    return QuantisedMatrix(codes.reshape(rows, columns), torch.where(tiny, 0.0, scale))
-
-
-def quantised_model(
-    model: LanguageModel,
-    *,
-    group: int | None = None,
-    kinds: Sequence[str] = ("attention", "mlp", "head"),
-) -> LanguageModel:
-    """A copy of a model that computes with 8-bit weights: rounded, then float32 arithmetic.
-
-    Parameters
-    ----------
-    model : LanguageModel
-        Not changed.
-    group : int, optional
-        Columns that share a scale, `quantise`.
-    kinds : sequence of str
-        Which matrices, by `llm_bridge.brownian.noise.kind_of`. Norms and biases, which are no
-        matrices, always stay.
-
-    Returns
-    -------
-    LanguageModel
-
-    Raises
-    ------
-    InvalidInputError
-        A kind that does not exist, no matrix of these kinds, or a group that does not divide one.
-
-    Notes
-    -----
-    Its logits are those of an engine that stores the weights in 8 bits and computes in float32. It
-    saves neither memory nor time here. A head that is tied to the embedding counts as an embedding.
-
-    Examples
-    --------
-    >>> from llm_bridge.models import load_model
-    >>> model = load_model("demo")
-    >>> rough = quantised_model(model)
-    >>> bool(abs(rough.logits([1, 2, 3]) - model.logits([1, 2, 3])).max() < 1)
-    True
-    """
-    import torch
-
-    for kind in kinds:
-        one_of(kind, "kinds", KINDS)
-    module = copy.deepcopy(model.torch_module)
-    chosen = [
-        parameter
-        for name, parameter in module.named_parameters()
-        if parameter.ndim == 2 and kind_of(name) in kinds
-    ]
-    if not chosen:
-        raise InvalidInputError(f"{model.name} has no matrices of the kinds {', '.join(kinds)}.")
-    with torch.no_grad():
-        for parameter in chosen:
-            parameter.copy_(quantise(parameter, group).dequantised())
-    return LanguageModel(module, model.tokenizer, name=f"{model.name}, 8-bit weights")
+    codes = torch.round(quotient).clamp_(-largest, largest).to(torch.int8)
+    return QuantisedMatrix(codes.reshape(rows, columns), torch.where(tiny, 0.0, scale), bits)

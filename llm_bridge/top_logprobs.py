@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from llm_bridge.errors import UnknownTailError
+from llm_bridge.logit_arrays import is_masked, row_blocks
 from llm_bridge.tail_bounds import TailBounds, log_sum
 from thermo.arguments import as_real, finite_number, whole_number
 from thermo.errors import InvalidInputError
@@ -169,18 +170,22 @@ class TopLogprobs:
         TopLogprobs(1 position, 2 of 3 tokens listed, 9 % of the probability not listed)
         """
         whole_number(k, "k", 1)
-        z = np.where(record.valid, record.logits, -np.inf).astype(np.float64)
-        log_p = z - log_sum(z)[:, None]
-        k = min(k, int(record.valid.sum()))
-        top = -np.sort(-log_p, axis=1)[:, :k]
-        came = log_p[np.arange(len(record)), record.token_ids]
+        size = int(record.valid.sum())
+        k = min(k, size)
+        top, came = np.empty((len(record), k)), np.empty(len(record))
+        for block in row_blocks(*record.logits.shape):
+            z = np.where(record.valid, record.logits[block], -np.inf).astype(np.float64)
+            z[is_masked(z)] = -np.inf
+            z -= log_sum(z)[:, None]
+            came[block] = z[np.arange(len(z)), record.token_ids[block]]
+            top[block] = -np.sort(np.partition(-z, k - 1, axis=1)[:, :k], axis=1)
         extra = np.where(came < top[:, -1], came, -np.inf)  # not among the k: servers add it
         words = record.vocabulary
         return cls(
             np.column_stack([top, extra]),
             top[:, -1],
             came,
-            int(record.valid.sum()),
+            size,
             tokens=None if words is None else tuple(words[i] for i in record.token_ids),
             rounding=0.0,  # its own logits are what it is about
         )
@@ -247,7 +252,8 @@ class TopLogprobs:
     def perplexity(self, beta: float = 1.0) -> Interval:
         """Bounds of exp of the mean of −ln p of the tokens that came, two floats."""
         loss = self.cross_entropy(finite_number(beta, "beta"))
-        return Interval(float(np.exp(loss.lower.mean())), float(np.exp(loss.upper.mean())))
+        with np.errstate(over="ignore"):  # a mean loss above 709 nats: no float holds its exp
+            return Interval(float(np.exp(loss.lower.mean())), float(np.exp(loss.upper.mean())))
 
     def fitted_beta(self) -> Interval:
         r"""Bounds of the maximum-likelihood β of the tokens that came.
@@ -331,7 +337,8 @@ class TopLogprobs:
             raise InvalidInputError(
                 "β = ∞ was given; accepted: 0 ≤ β < ∞. At ∞ the likeliest token is drawn."
             )
-        found = np.array([bounds_at(x) for x in b.ravel().tolist()])  # (B, 2, N)
+        betas = [finite_number(x, "beta") for x in b.ravel().tolist()]
+        found = np.array([bounds_at(x) for x in betas])  # (B, 2, N)
         lower, upper = np.moveaxis(found, 0, -1)
         shape = (len(self), *b.shape)
         return Interval(lower.reshape(shape), upper.reshape(shape))

@@ -31,6 +31,7 @@ INTERNAL = {
     "thermo.arguments",
     "thermo.atomic_write",
     "thermo.cli",  # the page on the command line
+    "thermo.estimate.slabs",
     "thermo.kernels",
     "thermo.lattice.colouring",
     "thermo.memory",
@@ -46,6 +47,7 @@ INTERNAL = {
     "thermo.run.directory_lock",
     "thermo.run.energy_walks",
     "thermo.run.identity",
+    "thermo.run.live_batch",
     "thermo.run.memory",
     "thermo.run.model_files",
     "thermo.run.order_parameter",
@@ -68,6 +70,7 @@ INTERNAL = {
     "thermo.sampling.lane_chains",
     "thermo.sampling.lane_observables",
     "thermo.sampling.lane_rules",
+    "thermo.sampling.model_tables",
     "thermo.sampling.multicanonical",
     "thermo.sampling.population",
     "thermo.sampling.rejection_free_batch",
@@ -81,7 +84,14 @@ INTERNAL = {
     "thermo.sampling.wang_landau",
     "thermo.versions",
     "llm_bridge.binned_spectrum",
+    "llm_bridge.brownian.copies",
+    "llm_bridge.brownian.kicks",
+    "llm_bridge.brownian.layer_forms",
+    "llm_bridge.brownian.layer_noise",
+    "llm_bridge.brownian.noisy_memory",
+    "llm_bridge.brownian.normal_rows",
     "llm_bridge.brownian.position_sums",
+    "llm_bridge.brownian.shared_factors",
     "llm_bridge.cli",  # the page on the command line
     "llm_bridge.commands",  # likewise
     "llm_bridge.decoding.adapters.followed_text",
@@ -95,6 +105,7 @@ INTERNAL = {
     "llm_bridge.demo_model",
     "llm_bridge.level_histogram",
     "llm_bridge.record_files",
+    "llm_bridge.strict_json",
     "llm_bridge.tail_bounds",
     "llm_bridge.text.files",
 }
@@ -209,6 +220,15 @@ def test_formulas(monkeypatch: pytest.MonkeyPatch, tex: str, expected: str) -> N
     found = found.replace(' rspace="0.167em"', "space")
     found = re.sub(r' \w+="[^"]*"', "", found)
     assert found == f"<math>{expected}</math>"
+
+
+def test_tables_of_what_is_below_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DOCS / "extensions"))
+    rows = [["slow", 0.1, 3.0], ["fast", 0.3, 1.0], ["unknown", None, 2.0], ["slower", 0.05, 4.0]]
+    record = {"columns": ["update", "per core", "other"], "rows": rows}
+    columns, low = import_module("measured").rows_below(record, 0.2, "per core")
+    assert columns == ["update", "per core"]
+    assert low == [["slower", 0.05], ["slow", 0.1]]
 
 
 def test_site_builds_without_warnings(tmp_path: Path) -> None:

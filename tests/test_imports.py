@@ -47,20 +47,27 @@ ORDER = (
     ("llm_bridge.demo_model",),
     (
         "llm_bridge.models",
+        "llm_bridge.stored_logits",
         "llm_bridge.logit_arrays",
         "llm_bridge.logits",
+        "llm_bridge.strict_json",
         "llm_bridge.record_files",
         "llm_bridge.tail_bounds",
         "llm_bridge.top_logprobs",
         "llm_bridge.logprob_dumps",
     ),
     ("llm_bridge.level_histogram", "llm_bridge.error_bounds"),
-    ("llm_bridge.binned_spectrum", "llm_bridge.quenched"),
+    ("llm_bridge.binned_spectrum", "llm_bridge.quenched", "llm_bridge.quantised"),
     ("llm_bridge.spectrum",),
-    ("llm_bridge.decoding", "llm_bridge.sequences", "llm_bridge.brownian"),
+    (
+        "llm_bridge.decoding",
+        "llm_bridge.sequences",
+        "llm_bridge.brownian",
+        "llm_bridge.langevin",
+    ),
     ("llm_bridge.text",),
     ("llm_bridge.tokens", "llm_bridge.sweep"),
-    ("llm_bridge.quantised", "llm_bridge.readings", "llm_bridge.noise_floor"),
+    ("llm_bridge.readings", "llm_bridge.noise_floor"),
     ("llm_bridge.system", "llm_bridge.token_occupation"),
     ("llm_bridge.spin_side", "llm_bridge.model_side"),
     # How a comparison is shown: these take a Comparison, and it opens them when asked to be shown.
@@ -78,6 +85,7 @@ KERNEL_IMPORTS = ("numba", "llvmlite", "numpy", "thermo.kernels")  # llvmlite: n
 DRAWING = (
     "thermo.plots",
     "llm_bridge.pictures",
+    "llm_bridge.brownian.picture",
     "llm_bridge.text.pictures",
     "llm_bridge.decoding.picture",
     "llm_bridge.sweep.picture",
@@ -88,7 +96,11 @@ DRAWING = (
 NOT_PHYSICS = ("llm_bridge", "torch", "transformers", "tokenizers", "safetensors")
 
 # Of llm_bridge only these may load torch as soon as they are imported.
-TORCH_AT_ONCE = ("llm_bridge.demo_model", "llm_bridge.decoding")
+TORCH_AT_ONCE = (
+    "llm_bridge.demo_model",
+    "llm_bridge.decoding",
+    "llm_bridge.brownian.quantised_linear",
+)
 
 
 # ------------------------------------------------------------------------------------------------

@@ -9,7 +9,10 @@ import numpy as np
 from llm_bridge.tokens.pictures import plot_auroc, plot_columns, plot_states
 from thermo.plots import lecture_style
 
-record = json.loads(Path("../measured/anomalous_tokens.json").read_text(encoding="utf-8"))
+record, texts = (
+    json.loads(Path(f"../measured/{name}.json").read_text(encoding="utf-8"))
+    for name in ("anomalous_tokens", "anomalous_texts")
+)
 scatter = record["scatter"]
 known = np.zeros(len(scatter["mean_z"]), dtype=bool)
 known[record["known"]] = True
@@ -27,14 +30,18 @@ with lecture_style(0.85):
         ("input embedding: distance to its centroid", "head: distance to its centroid"),
     )
     ax.set_title("Near one centroid, far from the other", pad=14)
-    states = record["states"]
+    states = texts["states"]
     ax = plot_states(
         figure.add_subplot(grid[1, 1]),
         states["temperature"],
         states["states"],
         states["error"],
         states["normal"],
-        [entry for entry in record["drawn"] if entry[0] < 0],
+        [
+            (entry["T"], entry["exp_entropy"], entry["exp_entropy_error"])
+            for entry in texts["texts"]
+            if -100 < entry["T"] < 0
+        ],
         int(known.sum()),
     )
     ax.set_title("Below zero: T = −0.001 is not T = −1", pad=14)

@@ -97,15 +97,15 @@ class Checkpoint:
         try:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
-                if metadata.get("format") != FORMAT:
-                    raise InvalidInputError(
-                        f"{str(path)!r} is not a training checkpoint of the demo model; give "
-                        "another path, or delete the file to start anew."
-                    )
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
+            if metadata.get("format") == FORMAT:
+                return cls(json.loads(metadata["state"]), metadata["tokenizer"], tensors)
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
             raise InvalidInputError(
                 f"the checkpoint {str(path)!r} cannot be read ({error}); give another path, or "
                 "delete the file to start anew."
             ) from None
-        return cls(json.loads(metadata["state"]), metadata["tokenizer"], tensors)
+        raise InvalidInputError(
+            f"{str(path)!r} is not a training checkpoint of the demo model; give another path, or "
+            "delete the file to start anew."
+        )

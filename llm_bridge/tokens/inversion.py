@@ -37,6 +37,9 @@ class TextAtTemperature:
         β → ±∞ would draw (the least likely one at β < 0, the likeliest at β > 0).
     surprise : MeanWithError
         −ln p of the drawn tokens under the model itself (β = 1), in nats.
+    end_gap : float
+        Median along this text of the distance in nats between the two outermost levels at the end
+        that β → ±∞ draws from: at |T| far above it that end is a matter of chance.
     repeated : float
         Share of 4-grams that had come before.
     period : int or None
@@ -49,6 +52,7 @@ class TextAtTemperature:
     entropy: MeanWithError
     end_probability: MeanWithError
     surprise: MeanWithError
+    end_gap: float
     repeated: float
     period: int | None
 
@@ -125,6 +129,7 @@ def texts_at_temperatures(
                 entropy=mean_with_error(made.entropy[None]),
                 end_probability=mean_with_error(at_end[None]),
                 surprise=mean_with_error(-drawn[None]),
+                end_gap=_end_gap(rows, beta, model.valid),
                 repeated=repeated_share(made.ids),
                 period=loop_period(made.ids),
             )
@@ -158,6 +163,15 @@ def end_of_spectrum(
 
     log_p = signed_log_probabilities(logits, beta, valid)
     return entropy_of(log_p).numpy(), log_p.amax(-1).exp().numpy()
+
+
+def _end_gap(rows: NDArray[np.float32], beta: float, valid: NDArray[np.bool_]) -> float:
+    """The median over rows of how far apart the two lowest are, or at β ≥ 0 the two highest."""
+    signed = rows[:, valid].astype(np.float64) * (-1.0 if np.signbit(beta) else 1.0)
+    if signed.shape[1] < 2:
+        return float("nan")
+    second, first = np.partition(signed, signed.shape[1] - 2, axis=1)[:, -2:].T
+    return float(np.median(first - second))
 
 
 def gaussian_levels(sigma: float, size: int) -> EnergyLevels:

@@ -129,6 +129,35 @@ def test_mismatched_parts_are_refused(record: LogitRecord, change: dict) -> None
         LogitRecord(**(parts | change))
 
 
+@pytest.mark.parametrize(
+    ("numbers", "sums"),
+    [
+        ([[-1.0, -0.5], [0.3, -5.0]], "at position 1 they sum to ln Σp = 0.305"),
+        ([[-0.1, -0.1]], "at position 0"),  # none above 0, and yet too much
+        (np.full((3, 2000), -4.0), "at position 0"),
+        ([[1e38, -1.0]], "at position 0"),
+    ],
+)
+def test_log_probabilities_sum_to_one_at_most(numbers: object, sums: str) -> None:
+    ids = [0] * len(numbers)  # type: ignore[arg-type]
+    LogitRecord(numbers, ids)  # as logits they may be anything
+    with pytest.raises(InvalidInputError, match=sums):
+        LogitRecord(numbers, ids, gauge="log_probabilities")
+
+
+def test_log_probabilities_of_every_precision_are_accepted() -> None:
+    """float32 and bfloat16 as softmax gives them, a mask, and a part of the vocabulary left out."""
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(20261122)
+    logits = torch.tensor(rng.normal(0, 1, (20, 50_000)))
+    logits[:, 7] = -np.inf
+    for kind in (torch.float32, torch.bfloat16, torch.float16):
+        log_p = torch.log_softmax(logits.to(kind), dim=-1)
+        LogitRecord(log_p, np.zeros(20, int), gauge="log_probabilities")
+    half = np.arange(50_000) < 25_000
+    LogitRecord(log_p, np.zeros(20, int), half, gauge="log_probabilities")
+
+
 def test_records_are_frozen(record: LogitRecord) -> None:
     for array in (record.logits, record.token_ids, record.valid):
         with pytest.raises(ValueError, match="read-only"):
@@ -184,6 +213,11 @@ def test_nothing_is_overwritten_or_half_written(
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
     record.save(path, overwrite=True)
+    folder = tmp_path / "folder.npz"
+    folder.mkdir()
+    with pytest.raises(InvalidInputError, match="that is a folder"):
+        record.save(folder, overwrite=True)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.npz", path.name]
     with pytest.raises(InvalidInputError, match=r"\.safetensors or \.npz"):
         record.save(tmp_path / "record.pkl")
     with pytest.raises(InvalidInputError, match="no folder"):

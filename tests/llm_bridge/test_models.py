@@ -152,6 +152,26 @@ def test_broken_models_are_refused_in_one_line(model_folder: Path, tmp_path: Pat
         load_model(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("metadata.json", b"{", "metadata.json of broken is not JSON"),
+        ("metadata.json", b"[1]", "metadata.json of broken is not a JSON object"),
+        ("metadata.json", b"[" * 100_000, "metadata.json of broken is not JSON"),
+        ("metadata.json", b"\xff{}", "metadata.json of broken is not UTF-8"),
+        ("held_out.txt", b"abc\xff", r"held_out.txt of broken is not UTF-8 \(byte 3\)"),
+    ],
+)
+def test_broken_files_beside_the_weights(
+    model: LanguageModel, tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    loaded = LanguageModel(model.torch_module, model.tokenizer, name="broken", folder=tmp_path)
+    with pytest.raises(ModelLoadError, match=said) as caught:
+        _ = loaded.metadata if name == "metadata.json" else loaded.held_out_text
+    assert "\n" not in str(caught.value)
+
+
 def test_code_that_comes_with_a_model_is_not_run(model_folder: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(model_folder, tmp_path / "hostile")
     mark = tmp_path / "ran"

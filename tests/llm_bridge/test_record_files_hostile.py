@@ -32,6 +32,7 @@ def refused(path: Path) -> str:
         LogitRecord.load(path)
     said = str(caught.value)
     assert said.isprintable(), said
+    assert path.name in said  # of several files it must be clear which
     return said
 
 
@@ -90,6 +91,8 @@ def test_positive_control_the_file_as_it_should_be(tmp_path: Path) -> None:
         (changed("token_ids", dtype="F64"), None),
         (changed("token_ids", shape=[1, 2]), None),
         ({"logits": honest_header()["logits"]}, None),
+        (changed("logits", shape=[0, 3], data_offsets=[0, 0]), None),
+        (json.dumps(honest_header()).encode().replace(b"{", b'{"logits": {}, ', 1), None),
     ],
 )
 def test_headers_that_lie(
@@ -124,8 +127,20 @@ def test_files_cut_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: 
     refused(path)
 
 
+@pytest.mark.parametrize("kind", ["F8_E4M3", "F8_E5M2", "I8", "BOOL"])
+def test_types_that_are_no_logits(tmp_path: Path, kind: str) -> None:
+    """Eight bits without their scale, or no floats at all: which types are accepted is said."""
+    header = honest_header()
+    header["logits"] = {"dtype": kind, "shape": [2, 12], "data_offsets": [0, 24]}
+    said = refused(write_safetensors(tmp_path / "r.safetensors", header, BODY))
+    assert f"of type '{kind}'; accepted: F16, BF16, F32, F64" in said
+
+
 def test_metadata_is_data(tmp_path: Path) -> None:
-    for metadata in ("[" * 100_000, '{"vocabulary": ["a"]}', '{"gauge": ["logits"]}', "NaN"):
+    twice = '{"gauge": "logits", "gauge": "log_probabilities"}'
+    for metadata in (
+        "[" * 100_000, '{"vocabulary": ["a"]}', '{"gauge": ["logits"]}', "NaN", "[]", twice
+    ):  # fmt: skip
         header = honest_header() | {"__metadata__": {"metadata": metadata}}
         refused(write_safetensors(tmp_path / "r.safetensors", header, BODY))
     nested = {"vocabulary": [{"a": 1}, None, "<script>\x1b[31m"], "provenance": {"x": ["y"]}}
@@ -178,6 +193,7 @@ ZEROS = bytes(128 << 20)
         lambda: {"logits.npy": b"\x93NUMPY\x09\x09" + bytes(100)},
         lambda: {"logits.npy": b"\x93NUMPY\x01\x00\xff\xff{" + b"(" * 65_534},
         lambda: {"logits.npy": npy(LOGITS.astype(complex))},
+        lambda: {"logits.npy": npy(LOGITS.astype(np.int8))},
         lambda: {"logits.npy": npy(LOGITS.astype("U5"))},
         lambda: {"token_ids.npy": npy(IDS.astype(np.float64))},
         lambda: {"token_ids.npy": npy(np.array([2**64 - 1, 0], dtype=np.uint64))},
@@ -217,6 +233,16 @@ def test_a_member_that_hides_behind_a_checked_one(tmp_path: Path) -> None:
     record = LogitRecord.load(write_npz(tmp_path / "r.npz", hidden | honest_members()))
     assert np.array_equal(record.logits, LOGITS)
     assert "no array logits" in refused(write_npz(tmp_path / "bare.npz", hidden))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("name", ["logits.npy", "valid.npy", "other.npy"])
+def test_a_member_that_comes_twice(tmp_path: Path, name: str) -> None:
+    """Readers differ in which of them they take; the first has other numbers here."""
+    path = write_npz(tmp_path / "r.npz", {name: npy(LOGITS + 7)} | honest_members())
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(name, npy(LOGITS))
+    assert f"two members '{name}'" in refused(path)
 
 
 def test_pickles_do_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -536,6 +536,7 @@ def test_texts_at_both_ends_of_a_bigram() -> None:
     assert str(fixed.temperature) == "-0.0"
     assert hot.surprise.mean > 70  # by the model's own light nothing is less likely
     assert cold.surprise.mean < 1
+    assert fixed.end_gap == hot.end_gap == 60.0  # 40 nats after a, 80 after b, as often
 
 
 def test_end_of_spectrum_of_two_levels() -> None:

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import typer
@@ -73,38 +74,37 @@ def test_bad_input(words: list[str], message: str) -> None:
     assert message in str(run(*words).exception)
 
 
-def test_benchmark_writes_the_records_of_the_page(tmp_path, monkeypatch) -> None:
-    folder = ROOT / "benchmarks"
-    monkeypatch.syspath_prepend(str(folder))
-    path = folder / "anomalous_tokens.py"
-    spec = importlib.util.spec_from_file_location("anomalous_tokens_benchmark", path)
+def benchmark(name: str, settings: list[str], folder: Path, monkeypatch) -> ModuleType:
+    """Run a script of benchmarks/, its record to folder/found.json."""
+    scripts = ROOT / "benchmarks"
+    monkeypatch.syspath_prepend(str(scripts))
+    path = scripts / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{name}_benchmark", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    out = tmp_path / "found.json"
-    sizes = [
-        "--prompts",
-        "4",
-        "--length",
-        "8",
-        "--steps",
-        "2",
-        "--asked",
-        "10",
-        "--max-tokens",
-        "6",
-    ]
-    monkeypatch.setattr(sys, "argv", [str(path), "--json", str(out), *sizes])
+    monkeypatch.setattr(sys, "argv", [str(path), "--json", str(folder / "found.json"), *settings])
     module.main()
-    for name, columns in (
-        ("found", module.COLUMNS),
-        ("found_bottom", module.BOTTOM_COLUMNS),
-        ("found_texts", module.TEXT_COLUMNS),
-        ("found_states", module.STATE_COLUMNS),
-    ):
-        record = json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
-        kept = json.loads(
-            (ROOT / f"docs/measured/anomalous_tokens{name[5:]}.json").read_text(encoding="utf-8")
-        )
-        assert record["columns"] == kept["columns"] == columns
-        assert all(len(row) == len(columns) for row in record["rows"])
-        assert record.keys() == kept.keys()
+    return module
+
+
+def check_record(found: Path, kept: str, columns: list[str]) -> None:
+    """What a script writes is of the form of what the page shows."""
+    record = json.loads(found.read_text(encoding="utf-8"))
+    shown = json.loads((ROOT / f"docs/measured/{kept}.json").read_text(encoding="utf-8"))
+    assert record["columns"] == shown["columns"] == columns
+    assert all(len(row) == len(columns) for row in record["rows"])
+    assert record.keys() == shown.keys()
+
+
+def test_benchmark_writes_the_records_of_the_page(tmp_path, monkeypatch) -> None:
+    settings = ["--prompts", "4", "--length", "8", "--steps", "2", "--asked", "10"]
+    module = benchmark("anomalous_tokens", settings, tmp_path, monkeypatch)
+    check_record(tmp_path / "found.json", "anomalous_tokens", module.COLUMNS)
+    check_record(tmp_path / "found_bottom.json", "anomalous_tokens_bottom", module.BOTTOM_COLUMNS)
+
+
+def test_benchmark_of_texts(tmp_path, monkeypatch) -> None:
+    settings = ["--texts", "2", "--max-tokens", "6", "--prompts", "2"]
+    module = benchmark("anomalous_texts", settings, tmp_path, monkeypatch)
+    check_record(tmp_path / "found.json", "anomalous_texts", module.TEXT_COLUMNS)
+    check_record(tmp_path / "found_states.json", "anomalous_texts_states", module.STATE_COLUMNS)

@@ -195,6 +195,10 @@ def test_zero_is_hot_from_either_side_and_infinity_is_greedy() -> None:
         assert top.entropy(zero).lower == top.entropy(zero).upper == np.log(100)
     with pytest.raises(InvalidInputError, match="likeliest token is drawn"):
         top.entropy(np.inf)
+    for ask in (top.entropy, top.log_partition_function, top.cross_entropy, top.perplexity):
+        with pytest.raises(InvalidInputError, match=r"1e\+150"):
+            ask(1e308)
+        assert not np.isnan(ask(1e150).lower).any()  # and nothing overflows with a warning
     with pytest.raises(InvalidInputError):
         top.entropy(np.nan)
 
