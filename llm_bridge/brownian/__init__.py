@@ -2,8 +2,32 @@
 
 from __future__ import annotations
 
-from llm_bridge.brownian.copies import sample_logits
+from typing import TYPE_CHECKING, Any
+
 from llm_bridge.brownian.effective_temperature import EffectiveTemperature, effective_temperature
 from llm_bridge.brownian.noise import WeightNoise
+from llm_bridge.brownian.sampling import sample_logits
 
-__all__ = ["WeightNoise", "sample_logits", "effective_temperature", "EffectiveTemperature"]
+if TYPE_CHECKING:
+    from llm_bridge.brownian.function_space import FunctionSpaceNoise
+
+__all__ = [
+    "WeightNoise",
+    "sample_logits",
+    "FunctionSpaceNoise",
+    "effective_temperature",
+    "EffectiveTemperature",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "FunctionSpaceNoise":  # whose compiled parts are loaded when they are first wanted
+        raise AttributeError(f"module 'llm_bridge.brownian' has no attribute {name!r}")
+    from llm_bridge.brownian.function_space import FunctionSpaceNoise
+
+    globals()[name] = FunctionSpaceNoise
+    return FunctionSpaceNoise
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -2,199 +2,142 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+import math
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from llm_bridge.brownian.noise import KINDS, WeightNoise, kind_of
+from llm_bridge.brownian.kicks import displaced, kick, require_kicks, stream_of
+from llm_bridge.brownian.noise import WeightNoise
+from llm_bridge.brownian.selection import NoisyTensor
 from llm_bridge.errors import UnsupportedNoiseError
-from thermo.errors import InvalidInputError
 
 if TYPE_CHECKING:
     import torch
 
     from llm_bridge.models import LanguageModel
 
-__all__ = ["sample_logits"]
+__all__ = ["displaced_copy", "kicks_along", "logits_of_copies", "require_cache", "require_copies"]
 
 
-def sample_logits(
+def require_copies(
+    model: LanguageModel, chosen: Sequence[NoisyTensor], noise: WeightNoise, positions: int
+) -> None:
+    """Raise UnsupportedNoiseError where perturbed copies cannot draw this noise."""
+    require_kicks(chosen, noise)
+    if noise.correlation != "quenched":
+        require_cache(model, f"correlation = {noise.correlation!r}", "'quenched'")
+        require_one_window(model, noise, positions)
+
+
+def require_cache(model: LanguageModel, what: str, accepted: str) -> None:
+    """Raise UnsupportedNoiseError for a model that cannot read on from where it was."""
+    if "past_key_values" not in inspect.signature(model.torch_module.forward).parameters:
+        raise UnsupportedNoiseError(
+            f"{what} needs a model that reads on with a key/value cache, and "
+            f"{type(model.torch_module).__name__} takes none; accepted: {accepted}."
+        )
+
+
+def require_one_window(model: LanguageModel, noise: WeightNoise, positions: int) -> None:
+    """Raise UnsupportedNoiseError where positions would be read twice by different weights."""
+    context = model.context_length
+    if noise.correlation != "quenched" and context is not None and positions > context:
+        raise UnsupportedNoiseError(
+            f"{positions} positions with correlation = {noise.correlation!r}: beyond the context "
+            f"of {context} tokens the model reads some of them twice, with other weights; "
+            f"accepted: at most {context} positions, or 'quenched'."
+        )
+
+
+def logits_of_copies(
     model: LanguageModel,
-    ids: ArrayLike,
+    tokens: NDArray[np.int64],
+    chosen: Sequence[NoisyTensor],
     noise: WeightNoise,
     draws: int,
-    machine: str = "auto",
-    *,
-    antithetic: bool = True,
-    dtype: DTypeLike = np.float32,
-    progress: bool = False,
-) -> NDArray[np.floating]:
-    r"""Logits of a sequence under several frozen draws of noisy weights.
+    antithetic: bool,
+) -> Iterator[NDArray[np.float32]]:
+    """Logits (N, V) of one draw after another.
 
-    Parameters
-    ----------
-    model : LanguageModel
-        Its weights are never written to: each draw is a second set of tensors that takes their
-        place during one forward pass (:func:`torch.func.functional_call`).
-    ids : array_like of int, shape (N,)
-        The sequence that every draw reads.
-    noise : WeightNoise
-        Size, place and seed.
-    draws : int
-        How many realisations of the weights, at least 1.
-    machine : {"auto", "copies"}
-        How the noise is made; perturbed copies are the only way here.
-    antithetic : bool
-        Draw 2k + 1 is the mirror image of draw 2k: W − δ after W + δ. The mean distribution then
-        has no error of order σ, which would otherwise hide the residual of order σ⁴ under a floor
-        of disagreement/draws. Tell :func:`effective_temperature` the same. With an odd number the
-        last draw stays without its mirror image.
-    dtype : dtype
-        Of the result: float32, or float16 to halve the memory at 1e-3 relative error.
-    progress : bool
-        Show a progress bar on standard error.
-
-    Returns
-    -------
-    ndarray, shape (draws, N, V)
-        Row t predicts token t + 1. With σ = 0 exactly ``model.logits(ids)`` in every draw.
-
-    Raises
-    ------
-    InvalidInputError
-        Fewer than one draw, ids outside the vocabulary, or ``noise.where`` matches nothing.
-    UnsupportedNoiseError
-        Another machine, or parameters that are not floating-point (quantised weights).
-
-    Notes
-    -----
-    Takes one forward pass per draw, one Gaussian number per selected weight and pair of draws, and
-    memory for two further sets of the selected weights beside the draws·N·V numbers returned.
-    A tensor shared under two names (tied embeddings) is selected if either name is, and gets one
-    noise that acts in both places.
-    Draw k depends on the seed and on k only, so more draws extend the same series.
-
-    Examples
-    --------
-    >>> from llm_bridge.models import load_model
-    >>> model = load_model("demo")
-    >>> ids = model.encode("for i in range(10):")
-    >>> noisy = sample_logits(model, ids, WeightNoise(0.05, where="head"), 2)
-    >>> noisy.shape == (2, len(ids), len(model.vocabulary))
-    True
+    Quenched: one set of tensors takes the place of the model's own during one forward pass
+    (:func:`torch.func.functional_call`). Annealed and OU: position by position, each with a set of
+    its own, over keys and values that were cached with the sets before.
     """
     import torch
 
-    if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 1:
-        raise InvalidInputError(f"draws = {draws!r}; an integer of at least 1 is accepted.")
-    if machine not in ("auto", "copies"):
-        raise UnsupportedNoiseError(f"machine = {machine!r}; 'auto' or 'copies' is accepted.")
-    kept = np.dtype(dtype)
-    if kept not in (np.float32, np.float16):
-        raise InvalidInputError(f"dtype = {kept}; float32 or float16 is accepted.")
-    chosen = selected_parameters(model.torch_module, noise)
-
-    if noise.sigma == 0.0:
-        clean = model.logits(ids).astype(kept)
-        return np.repeat(clean[None], draws, axis=0)
-    out: NDArray[np.floating] | None = None
-    with torch.no_grad():
-        copies = _with_progress(
-            _perturbed_copies(chosen, noise, draws, antithetic), draws, progress
-        )
-        for k, copy in enumerate(copies):
-            logits = model.logits(ids, copy)
-            if out is None:
-                out = np.empty((draws, *logits.shape), dtype=kept)
-            out[k] = logits
-    assert out is not None
-    return out
+    for number in range(0, draws, 2 if antithetic else 1):
+        draw = number // 2 if antithetic else number
+        signs = (1, -1)[: draws - number] if antithetic else (1,)
+        path = kicks_along(chosen, noise, draw)
+        with torch.no_grad():
+            if noise.correlation != "quenched":
+                yield from _read_along(model, tokens, chosen, path, signs)
+                continue
+            kicks = next(path)
+            for sign in signs:
+                yield model.logits(tokens, displaced_copy(chosen, kicks, sign))
 
 
-def selected_parameters(
-    module: torch.nn.Module, noise: WeightNoise
-) -> dict[str, tuple[int, torch.Tensor]]:
-    """The tensors that the noise acts on, by first name, each with its place among all tensors.
+def kicks_along(
+    chosen: Sequence[NoisyTensor], noise: WeightNoise, draw: int
+) -> Iterator[list[torch.Tensor]]:
+    """Displacements of the tensors at position 0, 1, …; each list is good until the next one."""
+    streams = [stream_of(tensor, noise, draw) for tensor in chosen]
 
-    The place numbers the tensor's own stream of random numbers.
+    def fresh() -> Iterator[torch.Tensor]:
+        for tensor, stream in zip(chosen, streams, strict=True):
+            yield kick(tensor, noise, stream)
 
-    Raises
-    ------
-    InvalidInputError
-        Nothing is selected; the message lists what would be.
-    UnsupportedNoiseError
-        A selected tensor is not floating-point.
-    """
-    names: dict[int, list[str]] = {}
-    tensors: dict[int, torch.Tensor] = {}
-    for name, tensor in module.named_parameters(remove_duplicate=False):
-        names.setdefault(id(tensor), []).append(name)
-        tensors[id(tensor)] = tensor
-    chosen = {
-        aliases[0]: (place, tensors[key])
-        for place, (key, aliases) in enumerate(names.items())
-        if any(noise.selects(alias) for alias in aliases)
+    kicks = list(fresh())
+    while True:
+        yield kicks
+        if noise.correlation == "annealed":
+            kicks = list(fresh())
+        elif noise.correlation == "ou":
+            for old, new in zip(kicks, fresh(), strict=True):
+                old.mul_(noise.rho).add_(new, alpha=math.sqrt(1 - noise.rho**2))
+
+
+def displaced_copy(
+    chosen: Sequence[NoisyTensor], kicks: Sequence[torch.Tensor], sign: int
+) -> dict[str, torch.Tensor]:
+    """What :func:`torch.func.functional_call` puts in the place of the model's own tensors."""
+    return {
+        tensor.stored_as(tensor.name): displaced(tensor, moved, sign)
+        for tensor, moved in zip(chosen, kicks, strict=True)
     }
-    if not chosen:
-        known = [alias for aliases in names.values() for alias in aliases]
-        kinds = [kind for kind in KINDS if kind in {kind_of(name) for name in known}]
-        raise InvalidInputError(
-            f"where = {noise.where!r} matches none of the model's {len(names)} parameters; "
-            f"accepted: all, {', '.join(kinds)}, or a pattern of names such as {known[0]}."
-        )
-    for name, (_, tensor) in chosen.items():
-        if not tensor.is_floating_point():
-            raise UnsupportedNoiseError(
-                f"the parameter {name} has type {tensor.dtype}; only floating-point weights can "
-                "be perturbed."
+
+
+def _read_along(
+    model: LanguageModel,
+    tokens: NDArray[np.int64],
+    chosen: Sequence[NoisyTensor],
+    path: Iterator[list[torch.Tensor]],
+    signs: Sequence[int],
+) -> list[NDArray[np.float32]]:
+    """Logits (N, V) for each sign of the path, read token by token."""
+    import torch
+
+    module = model.torch_module
+    device = next(module.parameters()).device
+    memories: list[object] = [None for _ in signs]
+    rows: list[list[NDArray[np.float32]]] = [[] for _ in signs]
+    for token, kicks in zip(tokens.tolist(), path, strict=False):  # the path has no end
+        for side, sign in enumerate(signs):
+            answer = torch.func.functional_call(
+                module,
+                displaced_copy(chosen, kicks, sign),
+                (),
+                {
+                    "input_ids": torch.tensor([[token]], device=device),
+                    "past_key_values": memories[side],
+                    "use_cache": True,
+                },
             )
-    return chosen
-
-
-def _perturbed_copies(
-    chosen: dict[str, tuple[int, torch.Tensor]], noise: WeightNoise, draws: int, antithetic: bool
-) -> Iterator[dict[str, torch.Tensor]]:
-    """One set of perturbed tensors per draw, the same whatever the number of draws."""
-    import torch
-
-    size = {  # standard deviation of the noise on each tensor
-        name: noise.sigma * (1.0 if noise.scale == "absolute" else _rms(tensor))
-        for name, (_, tensor) in chosen.items()
-    }
-    for k in range(0, draws, 2 if antithetic else 1):
-        stream = k // 2 if antithetic else k
-        kick = {
-            name: torch.from_numpy(_kick(tensor, size[name], noise.seed, stream, place)).to(tensor)
-            for name, (place, tensor) in chosen.items()
-        }
-        yield {name: tensor + kick[name] for name, (_, tensor) in chosen.items()}
-        if antithetic and k + 1 < draws:
-            yield {name: tensor - kick[name] for name, (_, tensor) in chosen.items()}
-
-
-def _kick(
-    tensor: torch.Tensor, size: float, seed: int, stream: int, place: int
-) -> NDArray[np.floating]:
-    """The displacement of one tensor: normal numbers of standard deviation ``size``."""
-    # The same as SeedSequence(seed).spawn(...)[stream].spawn(...)[place], without spawning all.
-    generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream, place)))
-    dtype = np.float64 if tensor.dtype.itemsize == 8 else np.float32
-    numbers = generator.standard_normal(tuple(tensor.shape), dtype=dtype)
-    numbers *= size
-    return numbers
-
-
-def _rms(tensor: torch.Tensor) -> float:
-    return float(tensor.double().square().mean().sqrt())
-
-
-def _with_progress(
-    copies: Iterator[dict[str, torch.Tensor]], draws: int, progress: bool
-) -> Iterator[dict[str, torch.Tensor]]:
-    if not progress:
-        return copies
-    from tqdm.auto import tqdm
-
-    return iter(tqdm(copies, total=draws, desc="weight noise", unit="draw"))
+            memories[side] = answer.past_key_values
+            rows[side].append(answer.logits[0, -1].float().cpu().numpy())
+    return [np.stack(each) for each in rows]

@@ -59,6 +59,10 @@ class EffectiveTemperature:
     top1_flips, top1_flips_error : float
         Fraction of (draw, position) whose most likely token is not the clean one. No softmax at
         T > 0 ever does this.
+    rank_swaps, rank_swaps_error : float
+        Share of pairs among the ten likeliest tokens that the *mean* distribution p̄ orders the
+        other way: neither does a softmax at T > 0. Few draws that are no antithetic pairs swap
+        tokens of nearly the same probability by chance.
     finite_draw_bias : mapping of str to float
         What the estimates ``entropy_mean``, ``disagreement`` and ``residual_kl`` from so many draws
         were off by, as measured and taken off by the jackknife; add it to get the raw estimates.
@@ -88,6 +92,8 @@ class EffectiveTemperature:
     temperature_entropy_error: float
     top1_flips: float
     top1_flips_error: float
+    rank_swaps: float
+    rank_swaps_error: float
     finite_draw_bias: Mapping[str, float]
     draw_errors: Mapping[str, float]
     text_errors: Mapping[str, float]
@@ -240,6 +246,7 @@ def effective_temperature(
         "aleatoric": float(sums.aleatoric.mean()),
         "residual_kl": float(residual.mean()),
         "top1_flips": float(sums.flips.mean()),
+        "rank_swaps": float(sums.swaps.mean()),
     }
     plain["disagreement"] = plain["entropy_mean"] - plain["aleatoric"]
     replicates = {
@@ -249,6 +256,7 @@ def effective_temperature(
         "aleatoric": aleatoric_without,
         "disagreement": entropy_without - aleatoric_without,
         "top1_flips": _leave_one_out(block_flips),
+        "rank_swaps": sums.swaps_without.mean(axis=1),
     }
     draw_errors = {name: _jackknife_error(values) for name, values in replicates.items()}
     bias = {
@@ -279,6 +287,7 @@ def effective_temperature(
             "entropy_clean": clean_entropy,
             "beta_entropy": (sums.entropy_mean - matched.entropy) / slope,
             "top1_flips": sums.flips.mean(axis=0),
+            "rank_swaps": sums.swaps,
         }
         draw_errors["entropy_clean"] = 0.0
         draw_errors["beta_entropy"] = draw_errors["entropy_mean"] / abs(slope)
@@ -306,6 +315,8 @@ def effective_temperature(
         temperature_entropy_error=_label_error(error["beta_entropy"], beta_entropy),
         top1_flips=value["top1_flips"],
         top1_flips_error=error["top1_flips"],
+        rank_swaps=value["rank_swaps"],
+        rank_swaps_error=error["rank_swaps"],
         finite_draw_bias=bias,
         draw_errors=draw_errors,
         text_errors=text_errors,

@@ -1,4 +1,4 @@
-"""What the weights do: the law, the size and the place of weight noise."""
+"""What the weights do: the law, the size, the place and the memory of weight noise."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from fnmatch import fnmatchcase
 from numbers import Real
 
 from llm_bridge.errors import UnsupportedNoiseError
+from thermo.arguments import checked_seed, one_of, shown, whole_number
 from thermo.errors import InvalidInputError
 
-__all__ = ["KINDS", "WeightNoise", "kind_of"]
+__all__ = ["CORRELATIONS", "KINDS", "LAWS", "WeightNoise", "kind_of"]
 
 KINDS = ("embedding", "attention", "mlp", "norm", "head")
 """Kinds of parameters that `WeightNoise.where` understands."""
+
+LAWS = ("gaussian", "multiplicative", "factorised", "low_rank", "ternary")
+"""Laws of one draw of the weights."""
+
+CORRELATIONS = ("quenched", "annealed", "ou")
+"""How the draws at two positions of a sequence hang together."""
 
 # Looked for in this order in the dotted name of a parameter, as the causal models of transformers
 # spell them. Norms come first because many sit inside attention, and heads before embeddings
@@ -57,28 +64,53 @@ def kind_of(parameter_name: str) -> str:
 
 @dataclass(frozen=True)
 class WeightNoise:
-    r"""Gaussian noise on the weights of a model, frozen for a whole sequence.
+    r"""Noise on the weights of a model: every selected tensor W becomes W + δ.
 
-    .. math:: W \to W + \sigma\,s_W\,\xi, \qquad \xi_{ij} \sim N(0, 1)\ \text{independent}
+    With :math:`s` the root mean square of the tensor (``scale="relative"``) or 1 (``"absolute"``),
+    and ξ, A, B, ε independent standard normal numbers, a matrix W (m, n) is kicked by
 
-    with :math:`s_W` the root mean square of the tensor (``scale="relative"``) or 1
-    (``"absolute"``).
+    .. math::
+        \text{gaussian:}\quad & \delta = \sigma s\,\xi \\
+        \text{multiplicative:}\quad & \delta = \sigma\,W \circ \xi \\
+        \text{factorised:}\quad & \delta = \sigma s \sqrt{\pi/2}\;
+            f(\varepsilon_m)\, f(\varepsilon_n)^T,
+            \quad f(\varepsilon) = \mathrm{sgn}(\varepsilon)\sqrt{|\varepsilon|} \\
+        \text{low rank:}\quad & \delta = \sigma s\, A B^T / \sqrt r,
+            \quad A \in \mathbb{R}^{m \times r},\; B \in \mathbb{R}^{n \times r} \\
+        \text{ternary:}\quad & \delta_{ij} = \pm \sigma s/\sqrt q
+            \;\text{ with probability } q/2 \text{ each, else } 0
+
+    Every law has mean 0 and uncorrelated entries of standard deviation σs (σ|W| where
+    multiplicative): they agree in all effects of order σ² and differ at σ⁴.
 
     Parameters
     ----------
     sigma : float
         Size of the noise, ≥ 0: relative to each tensor's rms, or in the unit of the weights.
-    law : {"gaussian"}
-        Distribution of the noise.
+    law : {"gaussian", "multiplicative", "factorised", "low_rank", "ternary"}
+        Distribution of a draw. One-dimensional tensors (norms, biases) have no second factor:
+        factorised and low_rank act on them as gaussian. Ternary kicks have q = 1/16 on
+        floating-point weights; on quantised ones they are one step Δ of the grid, q = σ²s²/Δ²
+        (so σs ≤ Δ), and the codes at the ends of their range stay.
     scale : {"relative", "absolute"}
         What ``sigma`` is measured in. Relative noise leaves a tensor of zeros as it is.
+        Multiplicative noise is relative by itself.
     where : str or sequence of str
         ``"all"``, a kind (``"embedding"``, ``"attention"``, ``"mlp"``, ``"norm"``, ``"head"``) or a
         pattern of parameter names such as ``"model.layers.0.*"``; or several of them.
-    correlation : {"quenched"}
-        Along the sequence: one draw of the weights reads all positions.
-    tau : None
-        Correlation time in tokens; has no meaning for quenched noise.
+    correlation : {"quenched", "annealed", "ou"}
+        Along the sequence. Quenched: one draw of the weights reads all positions. Annealed: a fresh
+        draw at every position. OU: the stationary Ornstein–Uhlenbeck path
+
+        .. math:: \delta_{t+1} = \rho\,\delta_t + \sqrt{1 - \rho^2}\;\delta', \qquad
+                  \rho = e^{-1/\tau},
+
+        with δ' a fresh draw, so that weights s tokens apart have correlation ρˢ. What a model
+        remembers of earlier tokens (its key/value cache) stays as the weights of then made it.
+    tau : float, optional
+        Correlation time in tokens, > 0; with ``correlation="ou"`` only.
+    rank : int
+        r of the law low_rank, at least 1.
     seed : int
         Draw k is the same whatever the number of draws, and the noise of one tensor is the same
         whichever others are chosen.
@@ -86,19 +118,25 @@ class WeightNoise:
     Raises
     ------
     InvalidInputError
-        ``sigma`` negative or not finite, or another argument of the wrong kind.
+        ``sigma`` negative or not finite, τ ≤ 0, or another argument of the wrong kind.
     UnsupportedNoiseError
-        A law or correlation that is not computed here.
+        An Ornstein–Uhlenbeck path of a law that is not Gaussian: sums of such kicks have another
+        law, so no such path is stationary.
 
     Notes
     -----
     Noise of σ is not a temperature T: it moves ranks, which softmax temperature never does.
     :func:`llm_bridge.brownian.effective_temperature` measures how far the two agree.
 
+    Factorised noise is that of NoisyNet (M. Fortunato et al., ICLR 2018) with the factor √(π/2)
+    that is missing there: E f² = √(2/π), so the plain product has variance 2/π and not 1.
+
     Examples
     --------
     >>> WeightNoise(0.01, where="attention").selects("model.layers.0.self_attn.q_proj.weight")
     True
+    >>> round(WeightNoise(0.01, correlation="ou", tau=10.0).rho, 4)
+    0.9048
     >>> WeightNoise(-1.0)
     Traceback (most recent call last):
     ...
@@ -112,44 +150,87 @@ class WeightNoise:
     where: str | Sequence[str] = "all"
     correlation: str = "quenched"
     tau: float | None = None
+    rank: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
-        sigma = self.sigma
-        if isinstance(sigma, bool) or not isinstance(sigma, Real):
-            raise InvalidInputError(f"sigma = {sigma!r}; a finite number ≥ 0 is accepted.")
+        def assign(name: str, value: object) -> None:
+            object.__setattr__(self, name, value)
+
+        sigma = _real(self.sigma)
         if not (math.isfinite(sigma) and sigma >= 0):
-            raise InvalidInputError(f"sigma = {sigma!r}; a finite number ≥ 0 is accepted.")
-        if self.law != "gaussian":
-            raise UnsupportedNoiseError(f"law = {self.law!r}; only 'gaussian' is computed.")
-        if self.scale not in ("relative", "absolute"):
             raise InvalidInputError(
-                f"scale = {self.scale!r}; 'relative' or 'absolute' is accepted."
+                f"sigma = {shown(self.sigma)}; a finite number ≥ 0 is accepted."
             )
-        if self.correlation != "quenched":
-            raise UnsupportedNoiseError(
-                f"correlation = {self.correlation!r}; only 'quenched' is computed."
+        assign("sigma", sigma)
+        one_of(self.law, "law", LAWS)
+        one_of(self.scale, "scale", ("relative", "absolute"))
+        one_of(self.correlation, "correlation", CORRELATIONS)
+        if self.law == "multiplicative" and self.scale == "absolute":
+            raise InvalidInputError(
+                "law = 'multiplicative' with scale = 'absolute'; σ multiplies each weight and is "
+                "relative by itself: scale='relative' is accepted."
             )
-        if self.tau is not None:
-            raise UnsupportedNoiseError(
-                f"tau = {self.tau!r}; quenched noise has no correlation time, leave it None."
+        if self.correlation == "ou":
+            tau = math.nan if self.tau is None else _real(self.tau)
+            if not (math.isfinite(tau) and tau > 0):
+                raise InvalidInputError(
+                    f"tau = {shown(self.tau)} with correlation = 'ou'; a finite number of tokens "
+                    "> 0 is accepted (τ → 0 is 'annealed', τ → ∞ 'quenched')."
+                )
+            if self.law not in ("gaussian", "multiplicative"):
+                raise UnsupportedNoiseError(
+                    f"correlation = 'ou' with law = {self.law!r}: the path would not keep its law; "
+                    "'gaussian' or 'multiplicative' is accepted."
+                )
+            assign("tau", tau)
+        elif self.tau is not None:
+            raise InvalidInputError(
+                f"tau = {shown(self.tau)} with correlation = {self.correlation!r}, which has no "
+                "correlation time; accepted: None, or correlation='ou'."
             )
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
-            raise InvalidInputError(f"seed = {self.seed!r}; an integer ≥ 0 is accepted.")
+        assign("rank", whole_number(self.rank, "rank", 1))
+        if self.rank != 1 and self.law != "low_rank":
+            raise InvalidInputError(
+                f"rank = {self.rank} with law = {self.law!r}; accepted: 1, or law='low_rank'."
+            )
+        assign("seed", checked_seed(self.seed))
         where: object = self.where
         places = (where,) if isinstance(where, str) or not isinstance(where, Sequence) else where
         if not places or not all(isinstance(place, str) and place for place in places):
             raise InvalidInputError(
-                f"where = {self.where!r}; 'all', one of {', '.join(KINDS)}, a pattern of "
+                f"where = {shown(where)}; 'all', one of {', '.join(KINDS)}, a pattern of "
                 "parameter names, or a list of these is accepted."
             )
-        object.__setattr__(self, "sigma", float(sigma))
-        object.__setattr__(self, "where", where if isinstance(where, str) else tuple(places))
+        assign("where", where if isinstance(where, str) else tuple(places))
+
+    @property
+    def rho(self) -> float:
+        """Correlation of the weights at neighbouring positions: 1 quenched, 0 annealed."""
+        if self.tau is None:
+            return 1.0 if self.correlation == "quenched" else 0.0
+        return math.exp(-1.0 / self.tau)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """``where`` as a tuple, also where it is a single kind or pattern."""
+        return (self.where,) if isinstance(self.where, str) else tuple(self.where)
 
     def selects(self, parameter_name: str) -> bool:
         """Whether the noise acts on the parameter of this name."""
-        places = (self.where,) if isinstance(self.where, str) else self.where
-        return any(
-            place == "all" or place == kind_of(parameter_name) or fnmatchcase(parameter_name, place)
-            for place in places
-        )
+        return any(place_matches(place, parameter_name) for place in self.places)
+
+
+def place_matches(place: str, parameter_name: str) -> bool:
+    """Whether one entry of ``where`` means the parameter of this name."""
+    return place == "all" or place == kind_of(parameter_name) or fnmatchcase(parameter_name, place)
+
+
+def _real(value: object) -> float:
+    """The number that an argument is, NaN if it is none."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
