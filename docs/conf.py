@@ -56,7 +56,7 @@ extensions = [
     "measured",
 ]
 suppress_warnings = ["config.cache"]  # autosummary_context holds a function
-exclude_patterns = ["_build", "_templates", "extensions", "figures", "negative_training.rst"]
+exclude_patterns = ["_build", "_templates", "extensions", "figures"]
 templates_path = ["_templates"]
 default_role = "py:obj"  # `name` is a link where the name is known, code elsewhere
 html_math_renderer = "mathml"
@@ -114,6 +114,7 @@ html_sidebars = {
         "anomalous_tokens",
         "text_temperature",
         "noise_floor",
+        "negative_training",
         "langevin_weights",
         "records",
         "measurements",

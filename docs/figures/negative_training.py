@@ -22,7 +22,7 @@ def color_of_text(name: str) -> str:
 
 
 with lecture_style(0.9):
-    figure, (left, right) = plt.subplots(1, 2, figsize=(16, 7.5), width_ratios=[1.6, 1])
+    figure, (left, right) = plt.subplots(1, 2, figsize=(17, 7.5), width_ratios=[1.6, 1])
     for y, text in enumerate(texts):
         value, error = text["cross_entropy"]
         left.errorbar(
@@ -39,7 +39,7 @@ with lecture_style(0.9):
         beta, stderr = student["beta"]
         right.errorbar(gain, y, xerr=error, fmt="D", markersize=9, color=HOT if beta < 0 else COLD)
         right.annotate(
-            f"β = {beta:.2f} ± {stderr:.2f}".replace("-", "−"),
+            f"β = {beta:.3f} ± {stderr:.3f}".replace("-", "−"),
             (0.98, y + 0.12),
             xycoords=("axes fraction", "data"),
             ha="right",
