@@ -10,6 +10,7 @@ import re
 import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from thermo import memory
 from thermo.errors import InvalidInputError
 from thermo.lattice import square
 from thermo.models import XY, Ising, Potts
+from thermo.run import memory as run_memory
 from thermo.run import workers
 from thermo.run.annealing import population_annealing
 from thermo.run.demon import demon_thermometer
@@ -26,8 +28,11 @@ from thermo.run.flat_histogram import multicanonical, wang_landau
 from thermo.run.reweighting import reweighting
 from thermo.run.simulate import simulate
 from thermo.run.tempering import parallel_tempering
+from thermo.run.tempering_run import TemperingRun
+from thermo.sampling import registry
+from thermo.sampling.registry import BatchKind
 
-BETA = np.linspace(-0.1, 0.1, 9)
+ISING, BETA = Ising(square(4)), np.linspace(-0.1, 0.1, 9)
 
 
 # What is run, and for how long: long enough for the numbers to count more than a fixed megabyte.
@@ -35,18 +40,18 @@ BETA = np.linspace(-0.1, 0.1, 9)
 RUNS: dict[str, tuple[Callable[..., Any], dict[str, Any], str]] = {
     "many β": (
         simulate,
-        {"model": Ising(square(4)), "beta": np.linspace(-0.4, 0.5, 256), "sweeps": 2000}
+        {"model": ISING, "beta": np.linspace(-0.4, 0.5, 256), "sweeps": 2000}
         | {"burn_in": 10, "replicas": 2},
         "heat_capacity",
     ),
     "one β": (
         simulate,
-        {"model": Ising(square(4)), "beta": [0.3], "sweeps": 40_000, "burn_in": 10, "replicas": 8},
+        {"model": ISING, "beta": [0.3], "sweeps": 40_000, "burn_in": 10, "replicas": 8},
         "binder",
     ),
     "unit vectors": (
         simulate,
-        {"model": XY(square(4)), "beta": BETA, "sweeps": 600, "burn_in": 10, "replicas": 32},
+        {"model": XY(square(4)), "beta": BETA, "sweeps": 400, "burn_in": 10, "replicas": 32},
         "susceptibility",
     ),
     "snapshots": (
@@ -79,13 +84,13 @@ RUNS: dict[str, tuple[Callable[..., Any], dict[str, Any], str]] = {
     ),
     "tempering": (
         parallel_tempering,
-        {"model": Ising(square(4)), "beta": BETA, "sweeps": 1000, "burn_in": 10, "replicas": 56},
+        {"model": ISING, "beta": BETA, "sweeps": 1000, "burn_in": 10, "replicas": 56},
         "swap_acceptance",
     ),
     "annealing": (
         population_annealing,
         {
-            "model": Ising(square(4)),
+            "model": ISING,
             "beta": BETA[4:],
             "population": 2048,
             "sweeps": 1,
@@ -101,8 +106,7 @@ RUNS: dict[str, tuple[Callable[..., Any], dict[str, Any], str]] = {
     ),
     "demon": (
         demon_thermometer,
-        {"model": Ising(square(4)), "energy": -8.0, "sweeps": 500, "burn_in": 10}
-        | {"replicas": 512},
+        {"model": ISING, "energy": -8.0, "sweeps": 500, "burn_in": 10} | {"replicas": 512},
         "beta",
     ),
     "Wang–Landau": (
@@ -112,8 +116,8 @@ RUNS: dict[str, tuple[Callable[..., Any], dict[str, Any], str]] = {
     ),
     "multicanonical": (
         multicanonical,
-        {"model": Ising(square(4)), "sweeps": 1000, "walkers": 16, "bin_width": 0.1}
-        | {"levels": Ising(square(4)).levels()},
+        {"model": ISING, "sweeps": 1000, "walkers": 16, "bin_width": 0.1}
+        | {"levels": ISING.levels()},
         "stderr",
     ),
     "reweighting": (
@@ -129,6 +133,17 @@ def made(run: Callable[..., Any], arguments: dict[str, Any], estimate: str) -> N
     found = getattr(run(**arguments, threads=1), estimate)
     if callable(found):
         found()
+
+
+def traced(run: Callable[..., Any], arguments: dict[str, Any], estimate: str) -> int:
+    """Return the peak of what it holds."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        made(run, arguments, estimate)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def overheard(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, float]]:
@@ -153,13 +168,7 @@ def held_by(name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[list[dict[str, 
         made(run, {key: few[key] for key in arguments}, estimate)
 
     said = overheard(monkeypatch)
-    gc.collect()
-    tracemalloc.start()
-    try:
-        made(run, arguments, estimate)
-        return said, tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    return said, traced(run, arguments, estimate)
 
 
 @pytest.mark.filterwarnings("ignore::thermo.errors.SpinlogitWarning")  # runs are short
@@ -171,6 +180,48 @@ def test_a_run_holds_what_is_said(name: str, monkeypatch: pytest.MonkeyPatch) ->
     # Control: without what passes, or what there is only two of, it says too little.
     least = max(sum(held.values()) - max(held.values()) for held in said)
     assert least < peak
+
+
+@pytest.mark.filterwarnings("ignore::thermo.errors.SpinlogitWarning")
+def test_a_checkpoint_is_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its results wait to be written, and are read when the same run goes on."""
+    run, arguments, estimate = RUNS["many β"]
+    made(run, arguments | {"sweeps": 40, "checkpoint": tmp_path / "compiled"}, estimate)
+    said = overheard(monkeypatch)
+    arguments = arguments | {"checkpoint": tmp_path / "kept"}
+    written, read = (traced(run, arguments, estimate) for _ in range(2))
+    assert max(read, written) <= sum(said[0].values()) <= 1.6 * written
+
+
+ESTIMATES = (
+    *("energy", "magnetization", "absolute_magnetization", "staggered_magnetization"),
+    *("heat_capacity", "susceptibility", "connected_susceptibility", "binder"),
+    *("equilibration", "swap_acceptance"),
+)
+
+
+@pytest.mark.parametrize("estimate", ESTIMATES)
+def test_an_estimate_needs_little_beside_the_run(
+    estimate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 64 slabs a few at a time; of a single slab, which is the control, all."""
+    shape = (64, 2, 2000)
+    generator = np.random.default_rng(20261121)
+    names = ("energy", "magnetization", "staggered_magnetization", "walker")
+    series = {name: generator.integers(-8, 9, shape).astype(float) for name in names}
+
+    def needed(slab: int) -> int:
+        monkeypatch.setattr("thermo.estimate.slabs.SLAB_NUMBERS", slab)
+        run = TemperingRun(ISING, np.linspace(0, 1, 64), series, np.ones((64, 2, 16)), {})
+        tracemalloc.start()
+        try:
+            getattr(run, estimate)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    needed(2**30)  # whatever is imported
+    assert needed(1) < 0.25 * series["energy"].nbytes < needed(2**30)
 
 
 # ---- what is offered ---------------------------------------------------------------------------
@@ -228,7 +279,6 @@ def test_what_is_offered_fits_and_no_more_does(name: str, monkeypatch: pytest.Mo
             run(**with_offer(arguments, offer, off=1))
 
 
-ISING = Ising(square(4))
 GREEDY: dict[str, tuple[Callable[..., Any], dict[str, Any], str]] = {
     "many β": (
         simulate,
@@ -277,6 +327,11 @@ def test_what_nothing_can_help_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available_bytes", lambda: 1000)
     arguments = {"model": ISING, "beta": [0.1], "sweeps": 1, "burn_in": 0, "replicas": 2}
     assert offers(simulate, arguments) == ["a smaller lattice", "fewer β"]
+
+
+def test_of_every_kind_of_batch_it_is_known_what_it_holds() -> None:
+    kinds = {kind.name for kind in vars(registry).values() if isinstance(kind, BatchKind)}
+    assert kinds == {*run_memory._HELD}
 
 
 @pytest.mark.usefixtures("nothing_is_done")

@@ -104,10 +104,12 @@ class Means:
         return min(pieces, 1 if workers == 1 else 2 * workers)
 
     def kept(self, results: float, pieces: int) -> Held:
-        """Return what a checkpoint holds until it is written, and while a piece is read."""
+        """Return what a checkpoint holds of results that wait to be written, or are read."""
         if not self.checkpoint:
             return {}
-        return {"checkpoint": results / pieces + 4.0 * min(results, MOST_BYTES)}
+        piece = results / pieces
+        writing, reading = 2.5 * min(results, MOST_BYTES), piece + 2.5 * min(piece, MOST_BYTES)
+        return {"checkpoint": max(writing, reading)}
 
 
 def check_chains(plan: Plan, means: Means) -> None:

@@ -103,7 +103,10 @@ def unseen(
     >>> unseen(np.array([True, True, False]), [seen], 4.0, 3).mean
     array([1., 0., 0.])
     """
-    ends = [(part[:, 0, 0], part.min(axis=(1, 2)) == part.max(axis=(1, 2))) for part in series]
+    # Copies, for views would keep all parts.
+    ends = [
+        (part[:, 0, 0].copy(), part.min(axis=(1, 2)) == part.max(axis=(1, 2))) for part in series
+    ]
     value, constant = (np.concatenate(parts) for parts in zip(*ends, strict=True))
     steps = np.where(constant & possible, step, 0.0)
     # Towards 0, as a length in perfect order can only go.
