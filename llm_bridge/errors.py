@@ -17,12 +17,16 @@ __all__ = [
 
 
 class MissingExtraError(SpinlogitError, ImportError):
-    """A package of the extra ``llm`` is not installed."""
+    """A package that only some parts need, most often of the extra ``llm``, is not installed."""
 
-    def __init__(self, package: str, purpose: str = "a language model") -> None:
+    def __init__(
+        self,
+        package: str,
+        purpose: str = "a language model",
+        install: str = '"spinlogit[llm]"',
+    ) -> None:
         super().__init__(
-            f"{purpose} needs the package {package}, which is not installed: "
-            'pip install "spinlogit[llm]"'
+            f"{purpose} needs the package {package}, which is not installed: pip install {install}"
         )
 
 
