@@ -32,6 +32,7 @@ __all__ = ["BinnedSums", "UnusableRowError", "binned_sums"]
 FloatArray = NDArray[np.float64]
 
 _MOST_BINS = 16384  # four moments of each: 512 kB, of which levels fill a part
+_NARROWEST = _MOST_BINS * np.finfo(np.float64).tiny  # the inverse of a bin's width is finite
 _DEVICE_BLOCK = 1 << 22  # logits at a time on a GPU, at most
 
 
@@ -150,6 +151,8 @@ def _bins(lowest: float, highest: float, beta: FloatArray, x: float) -> _Bins:
     extent = highest - lowest
     if extent == 0:
         return _Bins(lowest, highest, 0, 0.0, np.isfinite(beta))
+    if extent < _NARROWEST:  # summed level by level at every β
+        return _Bins(lowest, highest, 0, 0.0, np.zeros(beta.shape, dtype=bool))
     with np.errstate(over="ignore"):
         steps = np.abs(beta) * (extent / (2 * x))
     used = steps < _MOST_BINS
@@ -204,7 +207,7 @@ def _from_moments(
 def _from_levels(row: Any, beta: FloatArray, end: float) -> FloatArray:
     """The five fields (5, B) at β so steep that only levels next to one end have any weight."""
     far = reach(beta, row.shape[0]).max()
-    near = row[(row >= end - far) & (row <= end + far)]
+    near = row[(row > MASKED_AT) & (row >= end - far) & (row <= end + far)]
     found = boltzmann_sums(-_as_numpy(near).astype(np.float64), None, beta)
     return np.stack([getattr(found, name) for name in FIELDS])
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from llm_bridge.stored_logits import StoredLogits
+from thermo.arguments import as_real
 from thermo.errors import InvalidInputError
 
 __all__ = [
@@ -18,8 +19,9 @@ __all__ = [
     "as_logits",
     "dtype_name",
     "is_masked",
-    "require_dense",
+    "require_plain",
     "row_blocks",
+    "stored",
     "valid_columns",
 ]
 
@@ -169,7 +171,8 @@ def as_array(logits: Any, name: str) -> NDArray[Any]:
     Parameters
     ----------
     logits : array_like or torch.Tensor, any shape
-        bfloat16, which numpy has not, becomes float32; what is no float becomes float64.
+        bfloat16, which numpy has not, becomes float32 (`stored` avoids the copy); what is no
+        float becomes float64.
     name : str
         What to call them in messages.
 
@@ -181,27 +184,60 @@ def as_array(logits: Any, name: str) -> NDArray[Any]:
     Raises
     ------
     InvalidInputError
-        Text, objects, ragged lists, sparse tensors.
+        Text, objects, ragged lists, True and False, and what `require_plain` refuses.
     """
     if isinstance(logits, StoredLogits):
         return cast(NDArray[Any], logits)  # in the ways in which logits are read, it is one
-    require_dense(logits, name)
+    require_plain(logits, name)
     if hasattr(logits, "detach"):  # a torch tensor; numpy has no bfloat16
         tensor = logits.detach().cpu()
         logits = tensor.float().numpy() if dtype_name(tensor) == "bfloat16" else tensor.numpy()
     try:
         array = np.asarray(logits)
-        if array.dtype.kind not in "fiubO":  # numpy would parse text and drop imaginary parts
-            raise TypeError(f"dtype {array.dtype}")
         if array.dtype.kind != "f":
-            array = array.astype(np.float64)
+            array = as_real(array, name)
     except (TypeError, ValueError) as error:
         raise InvalidInputError(f"{name} must be real numbers in a rectangular array.") from error
     return array
 
 
-def require_dense(logits: Any, name: str) -> None:
-    """Refuse a sparse tensor of torch: what it leaves out would be logits of 0, or masks?"""
+def stored(logits: Any) -> Any:
+    """A tensor of bfloat16 as `StoredLogits`, which are widened where they are read; no copy.
+
+    Parameters
+    ----------
+    logits : array_like or torch.Tensor, shape (N, V)
+
+    Returns
+    -------
+    StoredLogits
+        Or what was given, if it is no such tensor.
+    """
+    if dtype_name(logits) != "bfloat16" or not hasattr(logits, "detach"):
+        return logits
+    import torch
+
+    bits = logits.detach().cpu().view(torch.int16).numpy().view(np.uint16)
+    return StoredLogits(bits, "bfloat16")
+
+
+def require_plain(logits: Any, name: str) -> None:
+    """Refuse arrays whose numbers do not say all: sparse or 8-bit tensors, NumPy's masked arrays.
+
+    What a sparse tensor leaves out would be logits of 0, or masks? A masked array says with a mask
+    of its own what −inf says here. The lowest number of an 8-bit float, a mask elsewhere, may be
+    a logit: there is not the room to tell.
+    """
+    if np.ma.is_masked(logits):
+        raise InvalidInputError(
+            f"{name} are a masked array with masked entries; plain ones are accepted, with −inf "
+            "for a masked token (filled(-np.inf))."
+        )
+    if "float8" in str(getattr(logits, "dtype", "")):
+        raise InvalidInputError(
+            f"{name} are {logits.dtype}; floats of 16, 32 or 64 bits are accepted, with −inf for a "
+            "masked token."
+        )
     layout = str(getattr(logits, "layout", "torch.strided"))
     if layout != "torch.strided":
         raise InvalidInputError(

@@ -13,8 +13,9 @@ from llm_bridge.logit_arrays import (
     as_array,
     as_logits,
     is_masked,
-    require_dense,
+    require_plain,
     row_blocks,
+    stored,
     valid_columns,
 )
 from llm_bridge.quenched import position_mean, quenched  # noqa: F401 (where they used to be)
@@ -67,7 +68,7 @@ def energy_levels(
     >>> energy_levels([2.0, 0.5, float("-inf")], ["yes", "no", "<pad>"]).labels
     ('yes', 'no')
     """
-    row = np.asarray(logits_row)
+    row = as_array(logits_row, "logits_row")
     if row.ndim != 1:
         raise InvalidInputError(f"logits_row has shape {row.shape}; one position, (V,), is needed.")
     rows, columns = as_logits(row[None], valid)
@@ -123,7 +124,8 @@ def thermodynamics(
     ------
     InvalidInputError
         β is NaN; NaN, +inf or more than 1e150 among the logits, or a position with every token
-        masked; a sparse tensor; another method, tolerance or number of threads.
+        masked; True and False, a sparse or an 8-bit tensor, a masked array; another method,
+        tolerance or number of threads.
 
     Notes
     -----
@@ -164,7 +166,7 @@ def thermodynamics(
         raise InvalidInputError(f"tolerance = {tolerance} was given; accepted: 1e-8 … 1e-3")
     if threads is not None:
         whole_number(threads, "threads", 1)
-    require_dense(logits, "logits")
+    require_plain(logits, "logits")
     floats = hasattr(logits, "is_floating_point") and logits.is_floating_point()  # of torch
     array: Any = logits if floats else as_array(logits, "logits")
     columns = valid_columns(array.shape, valid)
@@ -242,7 +244,7 @@ def _direct(
     logits: Any, beta: FloatArray, columns: NDArray[np.bool_], *_settings: Any
 ) -> tuple[FloatArray, ...]:
     """Fields (5, N, B) and ends (N, 1) by summing over every level; the width of bins is 0."""
-    array, _ = as_logits(logits, columns)
+    array, _ = as_logits(stored(logits), columns)
     count = array.shape[0]
     fields = np.empty((len(FIELDS), count, beta.size))
     lowest, highest = np.empty((count, 1)), np.empty((count, 1))

@@ -77,6 +77,8 @@ def as_real(values: ArrayLike, name: str) -> NDArray[np.float64]:
     array([1., 2.])
     """
     try:
+        if hasattr(values, "detach"):  # a tensor of torch: its numbers, without its gradient
+            values = values.detach().cpu()
         array = np.asarray(values)
         # NumPy would drop imaginary parts and masks, parse text, count True as 1 and None as NaN.
         readable = array.dtype.kind in "iuf" or (

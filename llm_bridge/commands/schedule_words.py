@@ -43,7 +43,7 @@ def parse_schedules(words: Sequence[str], beta: float | None) -> tuple[Schedule,
     schedule : Schedule
         A constant one without words.
     below_zero : bool
-        Whether it can ask for a β < 0.
+        Whether it can ask for a β < 0; β = −0.0 (T = −inf) is on that side.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def parse_schedules(words: Sequence[str], beta: float | None) -> tuple[Schedule,
             raise _refused(line, given.kind) from error
         except InvalidInputError as error:
             raise InvalidInputError(f"--schedule {line!r}: {error}") from error
-    return usual or Constant(1.0), any(b < 0 for b in mentioned)
+    return usual or Constant(1.0), any(math.copysign(1.0, b) < 0 for b in mentioned)
 
 
 class _FormError(Exception):

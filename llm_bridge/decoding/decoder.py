@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from llm_bridge.decoding.candidates import Candidates
-from llm_bridge.decoding.filters import Filter
+from llm_bridge.decoding.filters import Filter, as_filters
 from llm_bridge.decoding.sampling import draw
 from llm_bridge.decoding.schedules import Constant, Schedule, Step, as_schedule
 from llm_bridge.decoding.signed_softmax import as_mask, entropy_of
@@ -58,10 +58,7 @@ class Decoder:
     valid: Any = None
 
     def __post_init__(self) -> None:
-        filters = (self.filters,) if isinstance(self.filters, Filter) else tuple(self.filters)
-        for item in filters:
-            if not isinstance(item, Filter):
-                raise InvalidInputError(f"{item!r} was given as a filter; a Filter is accepted.")
+        filters = as_filters(self.filters)
         valid = self.valid
         if valid is not None:
             valid = as_mask(valid).clone()

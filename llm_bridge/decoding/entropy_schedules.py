@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from llm_bridge.decoding.candidates import Candidates
-from llm_bridge.decoding.filters import Filter
+from llm_bridge.decoding.filters import Filter, as_filters
 from llm_bridge.decoding.schedules import Schedule, Step, as_schedule, shorter
 from thermo.arguments import finite_number, whole_number
 from thermo.canonical import boltzmann_sums
@@ -106,9 +106,9 @@ class DynamicTemperature(Schedule):
                 "of one sign, because T = 0 between them is both the coldest and the hottest."
             )
         finite_number(self.exponent, "exponent", positive=True)
-        filters = tuple(self.among)
+        filters = as_filters(self.among, "among")
         for item in filters:
-            if not isinstance(item, Filter) or item.acts_on != "model" or item.begin() is not None:
+            if item.acts_on != "model" or item.begin() is not None:
                 raise InvalidInputError(
                     f"among holds {item!r}; filters with acts_on='model' that remember nothing are "
                     "accepted."
@@ -131,7 +131,7 @@ class DynamicTemperature(Schedule):
 
 @dataclass(frozen=True)
 class EntropyTarget(Schedule):
-    r"""The β at which every token is drawn with the same entropy: S(β) = target.
+    r"""The β at which the distribution of every token has the same entropy: S(β) = target.
 
     On each side of β = 0 entropy falls strictly with \|β\|, from ln n to that of the extreme
     token: there is one solution, found for every row of logits by itself.
@@ -145,6 +145,7 @@ class EntropyTarget(Schedule):
 
     Notes
     -----
+    The entropy is that before filters, which cut it down: with filters tokens are drawn with less.
     A target of at least ln n gives β = 0, one below the entropy of the tied extreme tokens
     β = ±∞. Where the model is certain this makes it guess, and the other way round: for a text
     that has a mean entropy but may be certain here and unsure there use `EntropyFeedback`.

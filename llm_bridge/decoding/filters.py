@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +13,10 @@ from torch import Tensor
 
 from llm_bridge.decoding.candidates import Candidates
 from llm_bridge.decoding.signed_softmax import entropy_of
-from thermo.arguments import finite_number, whole_number
+from thermo.arguments import finite_number, shown, whole_number
 from thermo.errors import InvalidInputError
 
-__all__ = ["Eta", "Filter", "MinP", "TopK", "TopNSigma", "TopP", "Typical"]
+__all__ = ["Eta", "Filter", "MinP", "TopK", "TopNSigma", "TopP", "Typical", "as_filters"]
 
 ACTS_ON = ("model", "decoded")
 
@@ -247,6 +248,24 @@ class Eta(Filter):
         log_p = candidates.log_probabilities(beta)
         log_epsilon = math.log(self.epsilon)
         return log_p >= min(log_epsilon, 0.5 * log_epsilon - float(entropy_of(log_p)))
+
+
+def as_filters(filters: Filter | Sequence[Filter], name: str = "filters") -> tuple[Filter, ...]:
+    """Filters as a tuple; one alone counts as a list of one.
+
+    Examples
+    --------
+    >>> as_filters(TopK(2, acts_on="model"))
+    (TopK(acts_on='model', k=2),)
+    """
+    given = (filters,) if isinstance(filters, Filter) else filters
+    items = tuple(given) if isinstance(given, Iterable) else (given,)
+    for item in items:
+        if not isinstance(item, Filter):
+            raise InvalidInputError(
+                f"{name} = {shown(filters)} was given; a Filter or a list of them is accepted."
+            )
+    return items
 
 
 def _smallest_set(rank: Tensor, probabilities: Tensor, mass: float) -> Tensor:

@@ -37,8 +37,9 @@ class GeneratedToken:
     ----------
     id : int
     text : str
-        What it adds to the text; empty while a character is not complete. Any characters may be
-        in it: `thermo.printable.printable` before it goes to a terminal.
+        What it adds to the text; empty while that depends on what follows, as for part of a
+        character. The last token of a text brings all that is left. Any characters may be in it:
+        `thermo.printable.printable` before it goes to a terminal.
     beta : float
         That it was drawn at.
     entropy, model_entropy : float
@@ -251,7 +252,7 @@ def _tokens(
     max_tokens: int,
     ends: frozenset[int],
 ) -> Iterator[GeneratedToken]:
-    stream = TextStream(model)
+    stream = TextStream(model, ids.tolist())
     token = torch.from_numpy(ids)[None]
     for left in reversed(range(max_tokens)):
         drawn = _draw_row(run, reader.read(token)[0])

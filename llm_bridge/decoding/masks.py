@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +25,9 @@ __all__ = [
 Mask = NDArray[np.bool_]
 
 _WORDS = Path(__file__).parent / "english_words.txt"
+_LETTERS = frozenset("ai")  # that are words; lists for spelling have names of letters as well
+_UNHEARD_OF = "\ue000"  # for private use: no token begins with it and goes on
+_WORDS_TRIED = 16
 
 
 def no_padding(model: LanguageModel) -> Mask:
@@ -75,18 +79,37 @@ def printable_text(model: LanguageModel) -> Mask:
 
 
 def reachable(model: LanguageModel) -> Mask:
-    """Tokens that the tokenizer makes from their own text; shape (V,).
+    """Tokens that the tokenizer makes when it reads their text; shape (V,).
 
-    The others never occur in text that was read through the tokenizer: merges that another merge
-    forestalls, parts of characters, special tokens. A model was not trained on them.
+    The others do not occur in text that was read through the tokenizer: merges that another merge
+    forestalls, words that a normalisation changes. A model was not trained on them. Special tokens
+    and parts of characters, which are no text by themselves, are left out, too.
+
+    Notes
+    -----
+    Every token's text is read alone, and what was not found is read within words: behind a
+    character that no vocabulary has, and behind the longest words of this one. So the pieces that
+    only continue a word (SentencePiece's without "▁", WordPiece's "##") are found. Each token in
+    the mask was made from some text. Of BPE and unigram vocabularies none should be missing: what
+    is cut into other tokens by itself is so everywhere. Of WordPiece one is, if every word tried
+    makes a longer piece with its beginning.
     """
-    mask = np.zeros(model.vocabulary_size, dtype=bool)
-    known = np.flatnonzero(no_special(model))
-    texts = [model.decode([int(token)]) for token in known]
-    read = model.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
-    for token, ids in zip(known.tolist(), read, strict=True):
-        mask[token] = list(ids) == [token]
-    return mask
+    wanted = no_special(model) & _where(model, bool)
+    made = np.zeros(model.vocabulary_size, dtype=bool)
+    words = [text for text in map(str.strip, model.vocabulary) if text.isalpha()]
+    words.sort(key=lambda word: (-len(word), word))
+    for before in ("", _UNHEARD_OF, *words[:_WORDS_TRIED]):
+        missing = np.flatnonzero(wanted & ~made).tolist()
+        texts = {model.vocabulary[token] for token in missing}
+        texts |= {model.decode([token]) for token in missing}
+        # "##s" is how WordPiece writes that this is no beginning of a word; it is not in the text.
+        texts |= {text.removeprefix("##") for text in texts}
+        if texts:
+            read = model.tokenizer(
+                [before + text for text in sorted(texts)], add_special_tokens=False
+            )["input_ids"]
+            made |= _mask(model, itertools.chain.from_iterable(read))
+    return wanted & made
 
 
 def english_words(model: LanguageModel, words: Iterable[str] | None = None) -> Mask:
@@ -100,7 +123,7 @@ def english_words(model: LanguageModel, words: Iterable[str] | None = None) -> M
     model : LanguageModel
     words : iterable of str, optional
         Which words; lower case, capitalised and upper case forms count. Default: the list of
-        English words that comes with this package.
+        English words that comes with this package, and of single letters only "a" and "I".
 
     Returns
     -------
@@ -164,4 +187,5 @@ def _is_word(text: str, wanted: frozenset[str]) -> bool:
 
 @lru_cache(maxsize=1)
 def _english() -> frozenset[str]:
-    return frozenset(_WORDS.read_text(encoding="ascii").split())
+    words = _WORDS.read_text(encoding="ascii").split()
+    return frozenset(word for word in words if len(word) > 1) | _LETTERS

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from llm_bridge.logit_arrays import MASKED_AT, require_dense
+from llm_bridge.logit_arrays import MASKED_AT, require_plain
 from thermo.arguments import as_real
 from thermo.errors import InvalidInputError
 from thermo.temperature import as_beta
@@ -142,7 +142,7 @@ def entropy_of(log_probabilities: Tensor) -> Tensor:
 def _as_float64(logits: Any) -> Tensor:
     if not isinstance(logits, Tensor):
         return torch.tensor(as_real(logits, "logits"))
-    require_dense(logits, "logits")
+    require_plain(logits, "logits")
     if logits.is_complex() or logits.dtype == torch.bool:
         raise InvalidInputError(f"logits are {logits.dtype}; real numbers are needed.")
     return logits.detach().to(torch.float64)

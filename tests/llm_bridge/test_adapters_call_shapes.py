@@ -91,12 +91,21 @@ def test_request(arguments, schedule) -> None:
         assert decoder.constant_beta == schedule
 
 
-@pytest.mark.parametrize("beta", ["cold", math.nan, "nan", [], [1, None], {}, True, [[1.0]]])
+@pytest.mark.parametrize(
+    "beta", ["cold", math.nan, "nan", [], [1, None], {}, True, [[1.0]], 10**400]
+)
 def test_bad_request(beta) -> None:
     with pytest.raises(InvalidInputError):
         request_decoder({"beta": beta})
     with pytest.raises(InvalidInputError):
         VllmRequests.settings(beta)
+
+
+def test_settings_without_beta_are_refused(sglang) -> None:
+    """A request without β is left alone by the server: nobody asks for that by settings."""
+    for requests in (VllmRequests, sglang):
+        with pytest.raises(InvalidInputError, match=r"None was given; accepted: a number"):
+            requests.settings(None)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -192,6 +201,19 @@ def test_vllm_v2(vllm_v2) -> None:
         torch.tensor([ROW]), SimpleNamespace(expanded_idx_mapping=torch.tensor([3]))
     )
     assert out.tolist() == [ROW]
+
+
+@pytest.mark.parametrize("seed", [None, 0, -1, -5, -(2**63), 2**63 - 1])
+def test_vllm_takes_every_seed_of_64_bits(vllm_v1, vllm_v2, seed: int | None) -> None:
+    """What vLLM admits must not fail in its worker, where it would end every request."""
+    request = params({"beta": -1.0}, seed=seed)
+    vllm_v1.validate_params(request)
+    assert vllm_v1.seed(request) == (0 if seed is None else seed % 2**64)
+    process = vllm_v1().new_req_logits_processor(request)
+    torch.testing.assert_close(process([], torch.tensor(ROW)), AT_MINUS_ONE)
+    assert vllm_v2(SimpleNamespace(speculative_config=None), RequestStates(1)).add_request(
+        0, request
+    )
 
 
 def test_vllm_v2_refuses_drafts(vllm_v2) -> None:

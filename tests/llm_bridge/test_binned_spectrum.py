@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import textwrap
@@ -209,6 +210,27 @@ def test_sparse_tensors_are_refused(method: str) -> None:
     for sparse in (torch.eye(4).to_sparse(), torch.eye(4, dtype=torch.int64).to_sparse()):
         with pytest.raises(InvalidInputError, match="to_dense"):
             thermodynamics(sparse, [1.0], method=method)
+
+
+def test_masks_are_left_out_where_levels_are_summed_one_by_one() -> None:
+    """A wide spectrum at a weak β: masks are within reach of the end, and no levels."""
+    row = np.full(20_000, -30_000.0)
+    row[0], row[5:100] = 3e6, np.finfo(np.float16).min
+    found, direct = (thermodynamics(row[None], -0.001, method=m) for m in ("binned", "direct"))
+    assert found.entropy[0] == pytest.approx(math.log(20_000 - 96), abs=1e-9)
+    assert found.entropy[0] == pytest.approx(direct.entropy[0], abs=1e-9)
+
+
+@pytest.mark.parametrize("spread", [1e-310, 1e-304])
+def test_levels_closer_than_the_inverse_of_the_largest_number(spread: float) -> None:
+    row = np.zeros((1, 20_000))
+    row[0, 5] = spread
+    betas = [-np.inf, -1.0, 0.0, 1.0, 2.0, np.inf]
+    found, direct = (thermodynamics(row, betas, method=m) for m in ("binned", "direct"))
+    np.testing.assert_allclose(found.entropy, direct.entropy, atol=1e-6)
+    np.testing.assert_allclose(
+        found.entropy[0], [math.log(19_999), *[math.log(20_000)] * 4, 0], atol=1e-6
+    )
 
 
 def test_threads_change_nothing() -> None:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import small_tokenizers
 import torch
 
 from llm_bridge.decoding import (
@@ -21,7 +22,6 @@ from llm_bridge.decoding import (
     generate_many,
     no_special,
 )
-from llm_bridge.decoding.text_stream import TextStream
 from llm_bridge.models import LanguageModel
 from thermo.errors import InvalidInputError
 
@@ -226,38 +226,17 @@ def test_bad_input_is_refused_before_any_work(model) -> None:
             generate_many(model, prompts, 1.0, max_tokens=3, seed=1)
 
 
-# --- the text of tokens as they come -------------------------------------------------------------
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_streamed_text_is_the_whole_text(model, seed: int) -> None:
-    """Random tokens, with many characters cut in parts, past the stream's own window."""
-    rng = np.random.default_rng(20261126 + seed)
-    ids = rng.choice(np.flatnonzero(no_special(model)), size=300).tolist()
-    stream = TextStream(model)
-    pieces = [stream.push(token) for token in ids]
-    assert "".join(pieces) + stream.finish() == model.decode(ids)
-    assert stream.finish() == ""
-
-
-def test_a_character_comes_when_it_is_complete(model) -> None:
-    ids = model.encode("é").tolist()
-    if len(ids) == 1:  # the tokenizer has learned it
-        ids = [model.tokenizer.convert_tokens_to_ids(piece) for piece in ("Ã", "©")]
-    stream = TextStream(model)
-    assert [stream.push(token) for token in ids] == ["", "é"]
-    half = TextStream(model)
-    assert half.push(ids[0]) == ""
-    assert half.finish() == "\ufffd"
-
-
-def test_a_loop_of_broken_characters_is_shown_as_it_comes(model) -> None:
-    stream = TextStream(model)
-    half = model.tokenizer.convert_tokens_to_ids("Ã")
-    pieces = [stream.push(half) for _ in range(200)]
-    assert pieces == ["", *["\ufffd"] * 199]
-
-
 def test_text_of_generated_tokens(model) -> None:
     tokens = list(generate(model, PROMPT, Constant(0.0), max_tokens=80, seed=4))
     assert "".join(t.text for t in tokens) == model.decode([t.id for t in tokens])
+
+
+def test_text_goes_on_from_the_prompt() -> None:
+    """Where "▁" opens a word, and the first one's is no space, the prompt's end decides."""
+    tokenizer = small_tokenizers.metaspace().tokenizer
+    size = len(tokenizer)
+    word = np.arange(size) == tokenizer.convert_tokens_to_ids("▁runs")
+    model = LanguageModel(Scripted(torch.zeros(size, size)), tokenizer)
+    decoder = Decoder(1.0, valid=word)
+    tokens = generate(model, "the cat", decoder, max_tokens=2, seed=1)
+    assert [token.text for token in tokens] == [" runs", " runs"]

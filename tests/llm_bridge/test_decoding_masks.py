@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import small_tokenizers
 
 from llm_bridge import load_model
 from llm_bridge.decoding import (
@@ -97,9 +98,25 @@ def test_reachable(model, demo: LanguageModel) -> None:
         assert not mask[each.tokenizer.convert_tokens_to_ids("Ã")]  # half of é
 
 
+def test_pieces_that_go_on_with_a_word_are_reachable() -> None:
+    """SentencePiece's without "▁" and WordPiece's "##" come in words alone."""
+    model = small_tokenizers.metaspace()
+    reached = texts(model, reachable(model))
+    assert {" the", " cats", "s", "hous", "house", "ï"} <= reached
+    assert {model.vocabulary[i] for i in model.encode("the cats!houses")} - {"<unk>"} <= reached
+    assert "!the" not in reached  # no merge leads to it
+    assert not any("<0xE" in text for text in reached)  # parts of characters
+
+    model = small_tokenizers.wordpiece()
+    reached = texts(model, reachable(model))
+    assert reached == {"the", "cat", "##s", "house", "run", "##ning", "!", "."}  # "-" cuts "##-x"
+
+
 def test_english_words(demo: LanguageModel) -> None:
     found = texts(demo, english_words(demo))
-    assert {" the", " The", " return", " a", " I"} - found <= {" I"}
+    assert {" the", " The", " return", " a", " A", " I"} <= found
+    assert {text for text in found if len(text) == 2} <= {" a", " A", " i", " I"}
+    assert " x" in texts(demo, english_words(demo, ["x", "the"]))  # a list of one's own
     assert not found & {"the", " def", " (", " 1", " str", " ", "\n"}
     assert texts(demo, english_words(demo, ["the", "Return"])) >= {" the", " The", " return"}
     with pytest.raises(InvalidInputError, match="no token of demo"):

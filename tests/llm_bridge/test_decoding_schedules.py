@@ -97,8 +97,9 @@ def test_dynamic_temperature() -> None:
     assert found[1:] == pytest.approx([5.0, 1 / 1.7])
     assert betas(DynamicTemperature(0.0, 1.0), [SURE]) == [INF]
     assert betas(DynamicTemperature(-0.0, -1.0), [SURE, EVEN]) == [-INF, -1.0]
-    among = DynamicTemperature(0.5, 2.0, among=[TopK(2, acts_on="model")])
-    assert betas(among, [[0.0, 0.0, -1.0]]) == [0.5]
+    for one in ([TopK(2, acts_on="model")], TopK(2, acts_on="model")):
+        among = DynamicTemperature(0.5, 2.0, among=one)
+        assert betas(among, [[0.0, 0.0, -1.0]]) == [0.5]
 
 
 @settings(max_examples=30, deadline=None)
@@ -274,8 +275,9 @@ def test_seeds() -> None:
 
 
 def test_what_a_decoder_refuses() -> None:
-    with pytest.raises(InvalidInputError, match="given as a filter"):
-        Decoder(1.0, [TopK])  # type: ignore[list-item]
+    for wrong in ([TopK], 5, None, "top-k"):
+        with pytest.raises(InvalidInputError, match="a Filter or a list of them is accepted"):
+            Decoder(1.0, wrong)  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match="excludes every token"):
         Decoder(1.0, valid=[False, False])
     with pytest.raises(InvalidInputError, match="valid has shape"):

@@ -235,6 +235,8 @@ def test_one_beta_per_row() -> None:
         ("text", {}),
         (torch.tensor([True, False]), {}),
         (torch.tensor([1j, 2.0]), {}),
+        (torch.zeros(2).to(torch.float8_e4m3fn), {}),
+        (np.ma.array([1.0, 2.0], mask=[False, True]), {}),
         (ROW, {"valid": [True]}),
         (ROW, {"valid": [1] * 6}),
         (ROW, {"valid": [False] * 6}),
@@ -243,6 +245,11 @@ def test_one_beta_per_row() -> None:
 def test_other_bad_input(logits: object, settings: dict[str, object]) -> None:
     with pytest.raises(InvalidInputError):
         signed_log_probabilities(logits, 1.0, **settings)
+
+
+def test_beta_may_be_a_parameter_of_torch() -> None:
+    found = signed_log_probabilities(ROW, torch.nn.Parameter(torch.tensor(-1.0)))
+    assert torch.equal(found, signed_log_probabilities(ROW, -1.0))
 
 
 def test_inputs_are_left_alone() -> None:

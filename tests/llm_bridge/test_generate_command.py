@@ -111,6 +111,8 @@ def test_every_temperature_can_be_typed(document, words: list[str], beta: float)
             True,
         ),
         (["target 2.5"], -1.0, decoding.EntropyTarget(2.5, -1), True),
+        (["target 2.5"], -0.0, decoding.EntropyTarget(2.5, -1), True),
+        (["target 2.5"], 0.0, decoding.EntropyTarget(2.5, 1), False),
         (
             ["feedback 2 gain=0.1 limit=50"],
             0.5,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -104,6 +105,40 @@ def test_half_precision_does_not_overflow() -> None:
     state = thermodynamics(logits, [1.0, -1.0, 10.0, 1e-5])
     assert np.isfinite(state.log_partition_function).all()
     assert state.internal_energy[0, 0] == -np.float64(np.float16(60000.0))
+
+
+@pytest.mark.parametrize("method", ["direct", "auto"])
+def test_bfloat16_is_widened_in_blocks(method: str) -> None:
+    torch = pytest.importorskip("torch")
+    logits = torch.randn(16_000, 4000, generator=torch.Generator().manual_seed(1)).bfloat16()
+    logits[:, 7] = -torch.inf
+    expected = thermodynamics(logits[:50].float(), 1.0, method=method).entropy
+    tracemalloc.start()
+    found = thermodynamics(logits, 1.0, method=method).entropy
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < logits.nbytes / 2  # of which a float32 copy takes twice as much
+    np.testing.assert_array_equal(found[:50], expected)
+
+
+@pytest.mark.parametrize("method", ["auto", "direct", "binned"])
+def test_what_is_no_plain_array_of_numbers_is_refused(method: str) -> None:
+    torch = pytest.importorskip("torch")
+    eight = torch.zeros(1, 2).to(torch.float8_e4m3fn)
+    masked = np.ma.array([[1.0, 2.0]], mask=[[False, True]])
+    for logits in (eight, masked, np.array([[True, False]]), torch.tensor([[True, False]])):
+        with pytest.raises(InvalidInputError, match=r"logits (are|must be)"):
+            thermodynamics(logits, 1.0, method=method)
+        with pytest.raises(InvalidInputError, match=r"logits_row (are|must be)"):
+            energy_levels(logits[0])
+    assert energy_levels(torch.ones(2).bfloat16()).energies.tolist() == [-1.0, -1.0]
+
+
+def test_beta_may_be_a_parameter_of_torch() -> None:
+    torch = pytest.importorskip("torch")
+    beta = torch.nn.Parameter(torch.tensor([1.0, -1.0]))
+    found = thermodynamics([[0.0, 1.0]], beta).internal_energy
+    np.testing.assert_array_equal(found, thermodynamics([[0.0, 1.0]], [1.0, -1.0]).internal_energy)
 
 
 def test_many_rows_are_cut_into_blocks() -> None:

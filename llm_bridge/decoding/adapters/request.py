@@ -7,9 +7,10 @@ from typing import Any
 
 from llm_bridge.decoding.decoder import Decoder
 from llm_bridge.decoding.schedules import PerToken
+from thermo.arguments import shown
 from thermo.errors import InvalidInputError
 
-__all__ = ["request_decoder"]
+__all__ = ["request_decoder", "require_beta"]
 
 
 def request_decoder(arguments: Mapping[str, Any] | None) -> Decoder | None:
@@ -29,7 +30,7 @@ def request_decoder(arguments: Mapping[str, Any] | None) -> Decoder | None:
     Raises
     ------
     InvalidInputError
-        β is no number, NaN, or an empty list.
+        β is no number, NaN, too large for a float, or an empty list.
 
     Examples
     --------
@@ -46,12 +47,19 @@ def request_decoder(arguments: Mapping[str, Any] | None) -> Decoder | None:
     return Decoder(_number(beta))
 
 
+def require_beta(beta: Any) -> None:
+    """Refuse what a server would refuse, and None, by which it would leave the request alone."""
+    if request_decoder({"beta": beta}) is None:
+        _number(beta)
+
+
 def _number(value: Any) -> float:
     try:
         if isinstance(value, bool):
             raise TypeError
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidInputError(
-            f'"beta": {value!r} was given; accepted: a number, "inf", "-inf", or a list of these.'
+            f'"beta": {shown(value)} was given; accepted: a number, "inf", "-inf", or a list of '
+            "these."
         ) from None

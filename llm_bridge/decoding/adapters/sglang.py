@@ -9,7 +9,7 @@ from sglang.srt.sampling.custom_logit_processor import CustomLogitProcessor
 from torch import Tensor
 
 from llm_bridge.decoding.adapters.followed_text import FollowedText
-from llm_bridge.decoding.adapters.request import request_decoder
+from llm_bridge.decoding.adapters.request import request_decoder, require_beta
 from llm_bridge.decoding.decoder import Decoder
 
 __all__ = ["SignedTemperature"]
@@ -45,7 +45,7 @@ class SignedTemperature(CustomLogitProcessor):
     @staticmethod
     def settings(beta: Any) -> dict[str, Any]:
         """The ``sampling_params`` of a request at β, or at a list of β, one per token."""
-        request_decoder({"beta": beta})  # refused here: on the server it would be too late
+        require_beta(beta)  # refused here: on the server it would be too late
         return {
             "temperature": 1.0,
             "top_k": -1,

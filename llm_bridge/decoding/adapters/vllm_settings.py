@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llm_bridge.decoding.adapters.request import request_decoder
+from llm_bridge.decoding.adapters.request import request_decoder, require_beta
 from llm_bridge.decoding.decoder import Decoder
 from thermo.errors import InvalidInputError
 
@@ -35,7 +35,7 @@ class VllmRequests:
     @staticmethod
     def settings(beta: Any) -> dict[str, Any]:
         """Arguments of ``SamplingParams`` for a request at β, or at a list of β, one per token."""
-        request_decoder({"beta": beta})  # refused here, and not only by the server
+        require_beta(beta)  # refused here, and not only by the server
         return {
             "temperature": 1.0,
             "top_k": 0,
@@ -43,6 +43,14 @@ class VllmRequests:
             "min_p": 0.0,
             "extra_args": {"beta": beta},
         }
+
+    @staticmethod
+    def seed(sampling_params: Any) -> int:
+        """The seed of a request for filters that throw dice, 0 … 2⁶⁴ − 1; 0 if it names none.
+
+        vLLM accepts any integer of 64 bits: one below zero is read as the same bits unsigned.
+        """
+        return int(sampling_params.seed or 0) % 2**64
 
     @classmethod
     def validate_params(cls, sampling_params: Any) -> None:

@@ -36,7 +36,7 @@ class SignedTemperature(VllmRequests, AdapterLogitsProcessor):
         decoder = self.decoder(params.extra_args)
         if decoder is None:
             return None
-        text = FollowedText(decoder, params.seed or 0, shows_prompt=False)
+        text = FollowedText(decoder, self.seed(params), shows_prompt=False)
 
         def process(output_ids: list[int], logits: Tensor) -> Tensor:
             decoded = text.decoded(lambda: output_ids, logits)

@@ -41,7 +41,8 @@ class SignedTemperature(VllmRequests, LogitsProcessor):
         decoder = self.decoder(sampling_params.extra_args)
         if decoder is None:
             return False
-        self._texts[req_idx] = FollowedText(decoder, sampling_params.seed or 0, shows_prompt=False)
+        seed = self.seed(sampling_params)
+        self._texts[req_idx] = FollowedText(decoder, seed, shows_prompt=False)
         return True
 
     def apply(self, logits: Tensor, ctx: Any) -> Tensor:
