@@ -59,9 +59,10 @@ COLUMNS = [
     "unigrams to real, nats",
     "parses, %",
     "in loops, %",
+    "control characters, %",
 ]
 STUDENT_COLUMNS = [
-    "trained on",
+    "what",
     "loss on such text",
     "entropy of its source",
     "β of real text",
@@ -105,6 +106,11 @@ def unigram_divergence(counts: np.ndarray, real: np.ndarray) -> np.ndarray:
     return np.asarray(terms.sum(axis=-1))
 
 
+def control_share(text: str) -> float:
+    """Characters that only steer a terminal, line ends and tabs apart."""
+    return sum(ord(c) < 32 and c not in "\n\r\t" for c in text) / max(1, len(text))
+
+
 def judged(
     name: str,
     ids: np.ndarray,
@@ -132,6 +138,7 @@ def judged(
         ),
         "parses": (parsed / len(ids), *wilson_interval(parsed, len(ids), 1.0)),
         "loops": mean_error(np.array([[loop_share(row)] for row in ids]), n),
+        "control": mean_error(np.array([[control_share(piece)] for piece in pieces]), n),
         "example": pieces[0][:300],
     }
 
@@ -144,12 +151,28 @@ def real_text_under(
         [np.zeros((len(held_out), 1), dtype=np.int64), held_out[:, :-1]], axis=1
     )
     logits = read(student, context, batch=16).reshape(-1, student.vocabulary_size)
-    fit = text_temperature(LogitRecord(logits, held_out.ravel(), student.valid), seed=SEED)
-    return source | {
+    return source | thermometer(LogitRecord(logits, held_out.ravel(), student.valid))
+
+
+def real_text_by_frequency(
+    name: str, corpus: np.ndarray, valid: np.ndarray, held_out: np.ndarray
+) -> tuple[dict[str, Any], np.ndarray]:
+    """The same for who knows no context but how often each token stands in a corpus; ln q (V,)."""
+    counts = np.bincount(corpus.ravel(), minlength=valid.size) + 1.0  # none is impossible
+    log_q = np.log(counts / counts[valid].sum())
+    logits = np.broadcast_to(log_q.astype(np.float32), (held_out.size, valid.size))
+    row = {"name": f"token frequencies, {name}", "loss": None, "entropy": None}
+    return row | thermometer(LogitRecord(logits, held_out.ravel(), valid)), log_q
+
+
+def thermometer(record: LogitRecord) -> dict[str, Any]:
+    """β of a text, and its cross-entropy there, at β = 1 and for a uniform guess."""
+    fit = text_temperature(record, seed=SEED)
+    return {
         "beta": (fit.beta, fit.stderr),
         "fitted": (fit.fitted_entropy, fit.fitted_entropy_error),
         "at_one": (fit.cross_entropy, fit.cross_entropy_error),
-        "uniform": float(np.log(student.valid.sum())),
+        "uniform": float(np.log(record.valid.sum())),
     }
 
 
@@ -161,6 +184,8 @@ def shown(value: tuple[float, ...] | None, scale: float = 1.0) -> str | None:
         return None
     if len(value) == 3:  # an interval
         return f"{scale * value[0]:.0f} ({scale * value[1]:.0f}–{scale * value[2]:.0f})"
+    if value[1] == 0.0:  # the same in all texts
+        return f"{scale * value[0]:.4g}"
     return rounded_to_error(scale * value[0], scale * value[1])
 
 
@@ -201,6 +226,14 @@ def measure(settings: Settings, folder: Path) -> dict[str, Any]:
             "entropy": mean_error(corpus["entropy"], n) if "entropy" in corpus else None,
         }
         students.append(real_text_under(student, held_out, source))
+        # Is it more than how often each token comes? Who knows that alone, says how much that is.
+        seen = corpus["ids"][: -unseen(settings)]
+        row, log_q = real_text_by_frequency(name, seen, original.valid, held_out)
+        students.append(row)
+        if beta_of_corpus is not None and beta_of_corpus < 0:
+            inverted = np.where(original.valid, np.exp(-log_q), 0.0)
+            drawn = rng.choice(inverted.size, size=(count, length), p=inverted / inverted.sum())
+            texts.append(judge(f"token frequencies of {name}, at T = −1", drawn))
     return {"texts": texts, "students": students}
 
 
@@ -212,7 +245,9 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true", help="a small setting, to try it out")
     options = parser.parse_args()
     settings = TINY if options.tiny else Settings()
-    identity = hashlib.sha256(json.dumps(asdict(settings)).encode()).hexdigest()[:12]
+    fingerprint = load_model("demo").fingerprint
+    made_of = [asdict(settings), CORPORA, SEED, fingerprint]
+    identity = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:12]
     folder = options.folder / identity
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -236,6 +271,7 @@ def main() -> None:
             *(shown(text[key]) for key in ("cross_entropy", "entropy", "unigrams")),
             shown(text["parses"], 100),
             shown(text["loops"], 100),
+            shown(text["control"], 100),
         ]
         for text in found["texts"]
     ]
@@ -252,10 +288,12 @@ def main() -> None:
     write_record(
         options.json,
         title,
-        f"Corpora of {settings.sequences} × {settings.length} tokens; students of {parameters:,} "
+        f"Demo model ({fingerprint[:12]}). Corpora of {settings.sequences} × {settings.length} "
+        f"tokens; students of {parameters:,} "
         f"parameters, {settings.steps} steps of {settings.batch} × {settings.length} tokens; "
-        f"{settings.samples} texts of {settings.sample_length} tokens each. Errors of one standard "
-        "error, by resampling texts.",
+        f"{settings.samples} texts of {settings.sample_length} tokens each. Unigrams to real: "
+        "KL(frequencies in the text ‖ in library text). Errors of one standard error, by "
+        "resampling texts.",
         COLUMNS,
         rows,
         host,
@@ -266,7 +304,8 @@ def main() -> None:
             options.json.with_stem(f"{options.json.stem}_students"),
             about_students,
             "Nats per token, errors of one standard error. β of real text: the one at which the "
-            "student's logits fit held-out library text best.",
+            "student's logits, or the logarithms of token frequencies, fit held-out library text "
+            "best.",
             STUDENT_COLUMNS,
             learned,
             host,

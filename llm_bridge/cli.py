@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from io import TextIOWrapper
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -80,11 +80,17 @@ def main() -> None:
         if not (hasattr(error, "exit_code") and hasattr(error, "format_message")):
             raise
         if len(sys.argv) > 1:
-            _fail(f"{error.format_message()} (see 'spinlogit --help')")
+            _fail(f"{error.format_message()} (see '{_asked(error)} --help')")
         app(["--help"])
     if status == 130:
         print("spinlogit: interrupted; nothing half-written is left", file=sys.stderr)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _asked(error: Any) -> str:
+    """The command that a usage error is of, as its help is asked for."""
+    context = getattr(error, "ctx", None)
+    return f"spinlogit {context.info_name}" if context and context.parent else "spinlogit"
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

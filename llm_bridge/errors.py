@@ -41,11 +41,20 @@ class ModelLoadError(SpinlogitError, ValueError):
 class TextTooShortError(InvalidInputError):
     """A text has fewer tokens than the question needs."""
 
-    def __init__(self, given: int, needed: int) -> None:
+    def __init__(
+        self,
+        given: int,
+        needed: int,
+        why: str = "one more than positions, because each row predicts the next token",
+    ) -> None:
         super().__init__(
             f"the text has {given} token{'s' if given != 1 else ''}; at least {needed} are needed "
-            "(one more than positions, because each row predicts the next token)."
+            f"({why})."
         )
+        self._parts = given, needed, why
+
+    def __reduce__(self) -> tuple[type[TextTooShortError], tuple[int, int, str]]:
+        return type(self), self._parts
 
 
 class RecordFileError(SpinlogitError, ValueError):

@@ -86,6 +86,7 @@ INTERNAL = {
     "llm_bridge.binned_spectrum",
     "llm_bridge.brownian.copies",
     "llm_bridge.brownian.kicks",
+    "llm_bridge.brownian.logit_moments",
     "llm_bridge.brownian.layer_forms",
     "llm_bridge.brownian.layer_noise",
     "llm_bridge.brownian.noisy_memory",

@@ -65,6 +65,7 @@ ORDER = (
         "llm_bridge.brownian",
         "llm_bridge.langevin",
     ),
+    ("llm_bridge.kin",),
     ("llm_bridge.text",),
     ("llm_bridge.tokens", "llm_bridge.sweep"),
     ("llm_bridge.readings", "llm_bridge.noise_floor"),
@@ -100,6 +101,7 @@ TORCH_AT_ONCE = (
     "llm_bridge.demo_model",
     "llm_bridge.decoding",
     "llm_bridge.brownian.quantised_linear",
+    "llm_bridge.kin",
 )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from llm_bridge.brownian.calibration import Calibration, calibrate
 from llm_bridge.brownian.effective_temperature import EffectiveTemperature, effective_temperature
 from llm_bridge.brownian.noise import WeightNoise
 from llm_bridge.brownian.sampling import sample_logits
+from llm_bridge.brownian.second_order import SecondOrder, second_order
 
 if TYPE_CHECKING:
     from llm_bridge.brownian.function_space import FunctionSpaceNoise
@@ -17,6 +19,10 @@ __all__ = [
     "FunctionSpaceNoise",
     "effective_temperature",
     "EffectiveTemperature",
+    "second_order",
+    "SecondOrder",
+    "calibrate",
+    "Calibration",
 ]
 
 

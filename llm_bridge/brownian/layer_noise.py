@@ -41,15 +41,10 @@ class ReadingState:
     """Layers are called for another purpose, and leave their output alone."""
     _steps: tuple[Any, ...] | None = None
 
-    @property
-    def fresh(self) -> bool:
-        """No memory from position to position, be it of an extremely short path."""
-        return self.noise.rho == 0.0
-
-    @property
-    def frozen(self) -> bool:
-        """One draw for all positions, be it of an extremely slow path."""
-        return self.noise.rho == 1.0
+    def __post_init__(self) -> None:
+        # What a path does that is extremely short, or slow, is that of annealed or quenched noise.
+        self.fresh = self.noise.rho == 0.0
+        self.frozen = self.noise.rho == 1.0
 
     def normals(self, tensor: NoisyTensor, width: int, part: int = 0) -> NormalRows:
         """The random numbers of a tensor."""
@@ -313,6 +308,8 @@ class VectorNoise(LayerNoise):
             if self._last is None:
                 self._last = 0, self.normals.next(1, 0, device)
             return self._last[1], 0
+        if self.state.fresh and count == self.state.times.size:
+            return self.normals.next(count, self.count, device), count
         positions = self.positions(x, count)
         if positions is None and not (self.state.fresh and count < self.state.times.size):
             self.require_known(positions, count)

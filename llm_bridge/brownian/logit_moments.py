@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from llm_bridge.models import LanguageModel
 
-__all__ = ["LogitMoments", "centred_variance", "logit_moments"]
+__all__ = ["LogitMoments", "centred_variance", "exact_moments", "logit_moments"]
 
 FloatArray = NDArray[np.float64]
 
@@ -44,6 +44,8 @@ class LogitMoments:
         :math:`b = E\,\delta z / \sigma^2`, from each of B blocks of probes.
     spread : ndarray, shape (B, N, V)
         :math:`v_i = E(\delta z_i - \langle\delta z\rangle_p)^2 / \sigma^2` likewise.
+    weights : ndarray, shape (B,)
+        Share of the probes that each block has.
     exact : bool
         True where nothing was sampled; B is then 1.
     """
@@ -51,6 +53,7 @@ class LogitMoments:
     logits: FloatArray
     shift: NDArray[np.floating]
     spread: NDArray[np.floating]
+    weights: FloatArray
     exact: bool
 
 
@@ -83,6 +86,11 @@ def centred_variance(p: FloatArray, covariance: FloatArray) -> FloatArray:
     return np.einsum("tii->ti", covariance) - 2 * with_mean + common[:, None]
 
 
+def exact_moments(logits: FloatArray, spread: FloatArray, shift: FloatArray) -> LogitMoments:
+    """Moments (N, V) that are known without sampling."""
+    return LogitMoments(logits, shift[None], spread[None], np.ones(1), exact=True)
+
+
 def logit_moments(
     model: LanguageModel,
     ids: ArrayLike,
@@ -93,9 +101,10 @@ def logit_moments(
     r"""Shift and spread of the logits of a text, to leading order in the noise.
 
     With weights :math:`w + \sigma\xi`, where ξ are draws of the noise at σ = 1 (uncorrelated,
-    E ξ = 0), :math:`\delta z = \sigma\,\partial_\xi z + \tfrac12\sigma^2\,\partial_\xi^2 z + \dots`:
+    E ξ = 0):
 
     .. math::
+        \delta z = \sigma\,\partial_\xi z + \tfrac12 \sigma^2\, \partial_\xi^2 z + \dots, \qquad
         b = \tfrac12\,E\,\partial_\xi^2 z, \qquad
         v_i = E\big(\partial_\xi z_i - \langle \partial_\xi z \rangle_p\big)^2 .
 
@@ -157,7 +166,7 @@ def logit_moments(
         spread = centred_variance(p, np.broadcast_to(np.asarray(variance), p.shape))
     rest = [tensor for tensor in chosen if tensor not in linear]
     if not rest:
-        return LogitMoments(logits, np.zeros_like(logits)[None], spread[None], exact=True)
+        return exact_moments(logits, spread, np.zeros_like(logits))
 
     blocks = min(probes, _BLOCKS)
     sizes = np.bincount(np.arange(probes) % blocks)
@@ -176,7 +185,8 @@ def logit_moments(
         shifts[block] += weight * (ahead - behind) / (4 * step)
         spreads[block] += weight * slope**2
         tick()
-    return LogitMoments(logits, shifts, spreads + spread.astype(np.float32), exact=False)
+    spreads += spread.astype(np.float32)
+    return LogitMoments(logits, shifts, spreads, sizes / probes, exact=False)
 
 
 def _require_memory(positions: int, tokens: int, blocks: int) -> None:
@@ -246,7 +256,8 @@ def _head_variance(tensor: NoisyTensor, unit: WeightNoise, hidden: torch.Tensor)
     energy = hidden**2
     if squares is not None:
         return (energy @ squares.T).cpu().numpy()
-    return np.asarray(tensor.size**2 * energy.sum(dim=1, keepdim=True).expand(-1, len(weights)).cpu())
+    same = tensor.size**2 * energy.sum(dim=1, keepdim=True)
+    return same.expand(-1, len(weights)).cpu().numpy()
 
 
 def _slope(

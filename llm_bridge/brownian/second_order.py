@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax, softmax
 
-from llm_bridge.brownian.logit_moments import LogitMoments, centred_variance, logit_moments
+from llm_bridge.brownian.logit_moments import (
+    LogitMoments,
+    centred_variance,
+    exact_moments,
+    logit_moments,
+)
 from llm_bridge.brownian.noise import WeightNoise
 from llm_bridge.brownian.rank_swaps import rank_swaps
 from thermo.arguments import as_real, finite_number, true_or_false, whole_number
@@ -240,7 +245,8 @@ def second_order(
     sampling errors of prediction and measurement are nearly the same and cancel, so that the
     difference shows the order σ⁴ even with few draws.
 
-    A tied embedding is differentiated in both places at once.
+    A tied embedding is differentiated in both places at once. Needs memory for the selected
+    tensors twice more, and for about 24 arrays of logits.
 
     References
     ----------
@@ -316,7 +322,7 @@ def second_order_of(
     if not all(np.isfinite(each).all() for each in (z, sigma, b)):
         raise InvalidInputError("NaN or infinity was given; finite numbers are accepted.")
     spread = centred_variance(softmax(z, axis=-1), sigma)
-    return _from_moments(LogitMoments(z, b[None], spread[None], exact=True), 0)
+    return _from_moments(exact_moments(z, spread, b), 0)
 
 
 def _from_moments(moments: LogitMoments, probes: int) -> SecondOrder:
@@ -351,12 +357,14 @@ def _from_moments(moments: LogitMoments, probes: int) -> SecondOrder:
 
     def derived(kept: NDArray[np.bool_]) -> FloatArray:
         """The six coefficients from the blocks that are kept."""
-        n = int(kept.sum())
-        between = np.ones((n, n)) if count == 1 else 1.0 - np.eye(n)
-        total = between.sum()
-        square = float((between * gram[np.ix_(kept, kept)]).sum() / total)
-        heat_square = float((between * np.outer(heat[kept], heat[kept])).sum() / total)
-        h, d = heat[kept].mean(), disagreement[kept].mean()
+        w = moments.weights[kept] / moments.weights[kept].sum()
+        pairs = np.outer(w, w)
+        if not moments.exact:  # different blocks only: their sampling errors do not multiply
+            np.fill_diagonal(pairs, 0.0)
+        pairs /= pairs.sum()
+        square = float((pairs * gram[np.ix_(kept, kept)]).sum())
+        heat_square = float((pairs * np.outer(heat[kept], heat[kept])).sum())
+        h, d = w @ heat[kept], w @ disagreement[kept]
         residual = 0.5 * (square - heat_square / variance)
         share = heat_square / (variance * square) if square > 0 else math.nan
         return np.array([h / variance, residual, d, h, h - d, share])
@@ -364,7 +372,7 @@ def _from_moments(moments: LogitMoments, probes: int) -> SecondOrder:
     values = derived(np.ones(count, dtype=bool))
     if moments.exact:
         errors = np.zeros_like(values)
-    elif count < 3:  # products of two blocks: none is left when one is taken out
+    elif count < 3:  # no pair of blocks is left when one is taken out
         errors = np.full_like(values, math.nan)
     else:
         errors = delete_one_error([derived(np.arange(count) != left) for left in range(count)])
@@ -375,8 +383,8 @@ def _from_moments(moments: LogitMoments, probes: int) -> SecondOrder:
     )
     return SecondOrder(
         logits=z,
-        shift=moments.shift.mean(axis=0, dtype=np.float64),
-        spread=moments.spread.mean(axis=0, dtype=np.float64),
+        shift=np.tensordot(moments.weights, moments.shift, 1),
+        spread=np.tensordot(moments.weights, moments.spread, 1),
         probes=probes,
         **dict(named),
     )

@@ -94,7 +94,7 @@ def brownian_command(
     from llm_bridge.brownian import WeightNoise
     from llm_bridge.brownian.sampling import MACHINES
     from llm_bridge.models import load_model
-    from llm_bridge.text.files import read_text
+    from llm_bridge.text.files import naming, read_text
 
     whole_number(positions, "--positions", 2)
     one_of(machine, "--machine", ("auto", *MACHINES))
@@ -133,7 +133,8 @@ def brownian_command(
         "seed": seed,
     }
     if calibrate is not None:
-        found = _calibrations(reader, calibrate, words, kinds, positions, draws, machine)
+        with naming(text, TextTooShortError):
+            found = _calibrations(reader, calibrate, words, kinds, positions, draws, machine)
         if as_json:
             print_json(document | {"temperature": calibrate, "calibrations": found})
         else:
@@ -143,8 +144,9 @@ def brownian_command(
     from llm_bridge.brownian.noise_sweep import noise_sweep
 
     ids = reader.encode(words)[:positions]
-    if ids.size < 2:
-        raise TextTooShortError(int(ids.size), 2)
+    with naming(text, TextTooShortError):
+        if ids.size < 2:
+            raise TextTooShortError(int(ids.size), 2)
     sweep = noise_sweep(reader, ids, noises, draws=draws, machine=machine, progress=True)
     if out is not None:
         from llm_bridge.brownian.picture import noise_picture

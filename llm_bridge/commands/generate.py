@@ -232,8 +232,7 @@ def _collect(tokens: Iterable[GeneratedToken], total: int) -> tuple[list[Generat
     from thermo.run.progress_bar import progress_bar
 
     kept: list[GeneratedToken] = []
-    shown = sys.stderr.isatty()  # in a file, what is said next would stand on the bar's line
-    with progress_bar(shown, total, unit="token", what="generating") as bar:
+    with progress_bar(True, total, unit="token", what="generating") as bar:
         try:
             for token in tokens:
                 kept.append(token)

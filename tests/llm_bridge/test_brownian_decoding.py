@@ -138,10 +138,11 @@ def test_greedy_decoding_of_head_noise_is_a_probit(model: LanguageModel) -> None
     Negative control: the softmax that resembles it best, by likelihood.
     """
     draws, ids = 8000, torch.from_numpy(model.encode(PROMPT))
-    answer = model.torch_module(input_ids=ids[None], output_hidden_states=True)
-    z = answer.logits[0, -1].double().numpy()[model.valid]
-    length = float(answer.hidden_states[-1][0, -1].double().norm())
-    weight = model.torch_module.get_output_embeddings().weight.double().numpy()
+    head, read = model.torch_module.get_output_embeddings(), []
+    handle = head.register_forward_hook(lambda _, x, y: read.append(x[0][0, -1]))
+    z = model.logits(ids.numpy())[-1].astype(float)[model.valid]
+    handle.remove()
+    length, weight = float(read[0].double().norm()), head.weight.double().numpy()
     size = 2.0 / (length * np.sqrt((weight**2).mean()))  # 2 nats
     noise = WeightNoise(size, where="head", correlation="annealed", seed=SEED)
     logits = FunctionSpaceReader(model, noise, draws).read(ids.expand(draws, -1))

@@ -25,11 +25,11 @@ def counted(clean: np.ndarray, noisy: np.ndarray) -> float:
 def test_pairs_are_counted(tokens: int) -> None:
     rng = np.random.default_rng(SEED)
     clean, noisy = rng.normal(size=(2, 8, tokens))
+    assert rank_swaps(clean, 3 * clean - 1).tolist() == [0.0] * 8
+    assert rank_swaps(clean, -clean).tolist() == [1.0] * 8
     clean[3, 1] = clean[3, 0]  # a tie
     expected = [counted(c, n) for c, n in zip(clean, noisy, strict=True)]
     assert rank_swaps(clean, noisy) == pytest.approx(expected)
-    assert rank_swaps(clean, 3 * clean - 1).tolist() == [0.0] * 8
-    assert rank_swaps(clean, -clean).tolist() == [1.0] * 8
 
 
 def test_ties_and_masks_are_no_swaps() -> None:
@@ -55,7 +55,7 @@ def test_fit_counts_swaps_of_the_mean_distribution() -> None:
     valid = np.insert(np.ones(40, dtype=bool), 3, False)
     padded = [np.insert(x, 3, 50.0, axis=-1) for x in (clean, noisy)]
     assert effective_temperature(*padded, valid).rank_swaps == fit.rank_swaps
-    hot = effective_temperature(clean, np.stack([0.1 * clean, 0.3 * clean]))
+    hot = effective_temperature(clean, np.stack([0.1 * clean, 0.3 * clean] * 2))
     assert hot.rank_swaps == hot.rank_swaps_error == 0.0
     inverted = effective_temperature(clean, np.stack([-clean, -2 * clean]))
     assert inverted.rank_swaps == 1.0

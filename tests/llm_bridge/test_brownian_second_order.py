@@ -105,9 +105,7 @@ def test_what_is_left_out_is_of_the_next_order(name: str, cooling: bool) -> None
     """Richardson: halving σ divides measured − predicted by 16 (σ⁴), of the residual by 64 (σ⁶)."""
     theory = second_order_of(*three_tokens(cooling=cooling))
     predicted = "temperature" if name == "temperature_entropy" else name
-    off = [
-        exactly(cooling, s)[name] - getattr(theory.at(s), predicted) for s in (0.08, 0.04, 0.02)
-    ]
+    off = [exactly(cooling, s)[name] - getattr(theory.at(s), predicted) for s in (0.08, 0.04, 0.02)]
     order = 64 if name == "residual_kl" else 16
     assert off[0] / off[1] == pytest.approx(order, rel=0.12)
     assert off[1] / off[2] == pytest.approx(order, rel=0.04)
@@ -294,9 +292,7 @@ def relative(found: np.ndarray, expected: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("where", ["embedding", "norm", "attention", "mlp"])
-def test_derivatives_are_those_of_differences(
-    model: LanguageModel, text: str, where: str
-) -> None:
+def test_derivatives_are_those_of_differences(model: LanguageModel, text: str, where: str) -> None:
     """Within 1e-3 of the largest, of differences of logits in float64."""
     ids = model.encode(text)[:7]
     noise = WeightNoise(0.3, where=where, seed=SEED)
@@ -307,6 +303,18 @@ def test_derivatives_are_those_of_differences(
     assert relative(theory.spread, spread) < 1e-3
     assert theory.probes == 2
     assert np.isnan(theory.temperature.error)  # two probes cannot tell
+
+
+def test_every_probe_counts_alike(model: LanguageModel, text: str) -> None:
+    """More probes than blocks, and no multiple of them: the mean over probes all the same."""
+    ids = model.encode(text)[:5]
+    noise = WeightNoise(0.3, where="norm", seed=SEED)
+    theory = second_order(model, ids, noise, probes=19)
+    shift, spread = by_differences(model, ids, noise, 19)
+    assert relative(theory.shift, shift) < 1e-3
+    assert relative(theory.spread, spread) < 1e-3
+    p = softmax(theory.logits, axis=1)
+    assert theory.disagreement.value == pytest.approx(0.5 * (p * spread).sum(1).mean(), rel=1e-3)
 
 
 def test_tied_weights_are_moved_in_both_places(tied_model: LanguageModel, text: str) -> None:
@@ -509,14 +517,14 @@ def test_bad_requests(model: LanguageModel, ids: np.ndarray) -> None:
         second_order(model, ids, noise, probes=1)
     with pytest.raises(InvalidInputError, match="progress"):
         second_order(model, ids, noise, progress="no")  # type: ignore[arg-type]
-    with pytest.raises(UnsupportedNoiseError, match="'annealed'.*'quenched' is accepted"):
+    with pytest.raises(UnsupportedNoiseError, match=r"'annealed'.*'quenched' is accepted"):
         second_order(model, ids, WeightNoise(0.1, correlation="annealed"))
     with pytest.raises(InvalidInputError, match="matches none"):
         second_order(model, ids, WeightNoise(0.1, where="heat"))
     with pytest.raises(InvalidInputError, match="not in this model's vocabulary"):
         second_order(model, [10**6], noise)
     theory = second_order(model, ids, WeightNoise(0.1, where="head"))
-    with pytest.raises(InvalidInputError, match="sigma = -0.1"):
+    with pytest.raises(InvalidInputError, match=r"sigma = -0\.1"):
         theory.at(-0.1)
     with pytest.raises(InvalidInputError, match="temperature above 1 is accepted"):
         theory.sigma_for(0.9)
