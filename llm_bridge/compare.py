@@ -353,9 +353,9 @@ class _Clock:
     """Progress on standard error, and the seconds each stage took."""
 
     def __init__(self, stages: int, progress: bool) -> None:
-        from tqdm.auto import tqdm
+        from thermo.run.progress_bar import progress_bar
 
-        self.bar = tqdm(total=stages, disable=not progress, desc="reading text", leave=False)
+        self.bar = progress_bar(progress, stages, unit="stage", what="reading text")
         self.bar.update(1)
         self.seconds: dict[str, float] = {}
         self.last = time.perf_counter()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -61,8 +61,9 @@ class LogitRecord:
     Raises
     ------
     InvalidInputError
-        Mismatched shapes, NaN, +inf, a row with every token masked, ids outside 0 … V − 1, or
-        "log_probabilities" of a position that sum to more than 1.
+        Mismatched shapes, NaN, +inf, a row with every token masked, ids outside 0 … V − 1,
+        "log_probabilities" of a position that sum to more than 1, or a vocabulary or provenance
+        of anything but text.
 
     Notes
     -----
@@ -118,13 +119,11 @@ class LogitRecord:
             )
         if self.gauge == "log_probabilities":
             _require_log_probabilities(single, columns)
-        vocabulary: Sequence[str] | None = self.vocabulary
-        if vocabulary is not None:
-            vocabulary = tuple(str(word) for word in vocabulary)
-            if len(vocabulary) != single.shape[1]:
-                raise InvalidInputError(
-                    f"the vocabulary has {len(vocabulary)} words for {single.shape[1]} columns."
-                )
+        vocabulary = None if self.vocabulary is None else _words(self.vocabulary)
+        if vocabulary is not None and len(vocabulary) != single.shape[1]:
+            raise InvalidInputError(
+                f"the vocabulary has {len(vocabulary)} words for {single.shape[1]} columns."
+            )
         ids = ids.astype(np.int64)
         columns = columns.copy()
         for frozen in (ids, columns):
@@ -133,7 +132,7 @@ class LogitRecord:
         set_once(self, "token_ids", ids)
         set_once(self, "valid", columns)
         set_once(self, "vocabulary", vocabulary)
-        set_once(self, "provenance", {str(k): str(v) for k, v in self.provenance.items()})
+        set_once(self, "provenance", _texts(self.provenance))
         set_once(self, "origin_dtype", origin)
 
     def __len__(self) -> int:
@@ -160,7 +159,7 @@ class LogitRecord:
         Raises
         ------
         InvalidInputError
-            Another ending, a folder that does not exist, or an existing file.
+            No path, another ending, a folder that does not exist, or an existing file.
         """
         from llm_bridge.record_files import write_record
 
@@ -175,6 +174,8 @@ class LogitRecord:
 
         Raises
         ------
+        InvalidInputError
+            What was given is no path.
         RecordFileError
             Not a readable record: no such file, pickles inside, sizes that do not agree with
             the file, or the content that `LogitRecord` refuses.
@@ -182,6 +183,29 @@ class LogitRecord:
         from llm_bridge.record_files import read_record
 
         return read_record(path)
+
+
+def _words(vocabulary: Any) -> tuple[str, ...]:
+    words = list(vocabulary) if np.iterable(vocabulary) else [vocabulary]
+    for index, word in enumerate(words):
+        if not isinstance(word, str):
+            raise InvalidInputError(
+                f"vocabulary[{index}] = {shown(word)}; accepted: a str for every token."
+            )
+    return tuple(words)
+
+
+def _texts(provenance: Any) -> dict[str, str]:
+    if not isinstance(provenance, Mapping):
+        raise InvalidInputError(
+            f"provenance = {shown(provenance)}; accepted: a mapping of str to str."
+        )
+    for name, value in provenance.items():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            raise InvalidInputError(
+                f"provenance[{shown(name)}] = {shown(value)}; accepted: a mapping of str to str."
+            )
+    return dict(provenance)
 
 
 def _require_log_probabilities(logits: NDArray[np.float32], columns: NDArray[np.bool_]) -> None:

@@ -19,6 +19,7 @@ from llm_bridge.strict_json import first_repeated, parse_json
 from thermo.arguments import shown
 from thermo.atomic_write import replacement
 from thermo.errors import InvalidInputError, SpinlogitError
+from thermo.paths import checked_path
 from thermo.printable import printable
 
 __all__ = ["FORMAT", "read_record", "write_record"]
@@ -52,9 +53,9 @@ def write_record(record: LogitRecord, path: str | os.PathLike[str], *, overwrite
     Raises
     ------
     InvalidInputError
-        Another ending, no such folder, or a file that is in the way.
+        No path, another ending, no such folder, or a file that is in the way.
     """
-    target = Path(path)
+    target = checked_path(path, "path")
     name = printable(str(target))
     if target.suffix not in _ENDINGS:
         raise InvalidInputError(f"{name}: the name of a record ends in {' or '.join(_ENDINGS)}.")
@@ -98,6 +99,8 @@ def read_record(path: str | os.PathLike[str]) -> LogitRecord:
 
     Raises
     ------
+    InvalidInputError
+        What was given is no path.
     RecordFileError
         The file cannot be read as a record; the message says why.
 
@@ -108,7 +111,7 @@ def read_record(path: str | os.PathLike[str]) -> LogitRecord:
     memory. Do not write into the file meanwhile. Other types than float32 become float32 where they
     are read (`llm_bridge.stored_logits.StoredLogits`). npz files are loaded, float16 as such.
     """
-    source = Path(path)
+    source = checked_path(path, "path")
     name = printable(str(source))
     if source.suffix not in _ENDINGS:
         raise RecordFileError(f"{name}: the name of a record ends in {' or '.join(_ENDINGS)}.")
@@ -139,7 +142,7 @@ def _details(text: str | None) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise RecordFileError("the metadata is not a JSON object.")
     known = ("gauge", "origin_dtype", "provenance", "vocabulary")
-    details = {name: found[name] for name in known if found.get(name)}
+    details = {name: found[name] for name in known if found.get(name) not in (None, "")}
     for name, kind in (("provenance", dict), ("vocabulary", list), ("origin_dtype", str)):
         if not isinstance(details.get(name, kind()), kind):
             raise RecordFileError(f"the metadata's {name} is not a {kind.__name__}.")

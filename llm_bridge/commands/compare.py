@@ -11,6 +11,7 @@ import typer
 
 from llm_bridge.commands.model_option import ModelOption
 from llm_bridge.compare import compare
+from llm_bridge.errors import TextTooShortError
 from thermo.cli.output import JsonFlag, SeedOption
 from thermo.printable import printable
 
@@ -61,18 +62,21 @@ def compare_command(
 
       spinlogit compare --logits saved.safetensors --json > compare.json
     """
-    comparison = compare(
-        model=model,
-        logits=logits,
-        text=text,
-        positions=positions,
-        sigmas=tuple(sigma) if sigma else None,
-        draws=draws,
-        sweeps=sweeps,
-        seed=seed,
-        out=out,
-        progress=True,
-    )
+    from llm_bridge.text.files import naming
+
+    with naming(text, TextTooShortError):
+        comparison = compare(
+            model=model,
+            logits=logits,
+            text=text,
+            positions=positions,
+            sigmas=tuple(sigma) if sigma else None,
+            draws=draws,
+            sweeps=sweeps,
+            seed=seed,
+            out=out,
+            progress=True,
+        )
     if as_json:
         json.dump(comparison.to_dict(), sys.stdout, allow_nan=False)
         print()

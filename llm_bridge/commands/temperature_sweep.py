@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from llm_bridge.commands.model_option import ModelOption
+from llm_bridge.errors import TextTooShortError
 from thermo.cli.betas import parse_betas
 from thermo.cli.output import JsonFlag, OverwriteFlag, SeedOption, check_output, print_json
 from thermo.errors import InvalidInputError
@@ -59,7 +60,7 @@ def temperature_sweep_command(
     """
     from llm_bridge.models import load_model
     from llm_bridge.sweep.temperature_sweep import temperature_sweep
-    from llm_bridge.text.files import read_text
+    from llm_bridge.text.files import naming, read_text
 
     check_output(out, overwrite)
     if out is not None and out.suffix != ".png":
@@ -69,10 +70,11 @@ def temperature_sweep_command(
     betas = parse_betas(beta, temperature) if beta or temperature else None
     words = None if text is None else read_text(text)
     reader = load_model(model)
-    sweep = temperature_sweep(
-        reader, words, beta=betas, positions=positions, samples=samples,
-        prompt_tokens=prompt_tokens, max_tokens=max_tokens, seed=seed, progress=True,
-    )  # fmt: skip
+    with naming(text, TextTooShortError):
+        sweep = temperature_sweep(
+            reader, words, beta=betas, positions=positions, samples=samples,
+            prompt_tokens=prompt_tokens, max_tokens=max_tokens, seed=seed, progress=True,
+        )  # fmt: skip
     if out is not None:
         from llm_bridge.sweep.picture import sweep_png
         from thermo.atomic_write import write_atomically

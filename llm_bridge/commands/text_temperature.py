@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -66,6 +65,7 @@ def text_temperature_command(
 
       spinlogit text-temperature --logits large-model.safetensors --json
     """
+    from llm_bridge.text.files import naming
     from llm_bridge.text.temperature import text_temperature
     from llm_bridge.text.windows import beta_along
 
@@ -82,7 +82,7 @@ def text_temperature_command(
         )
     found = []
     for name, record in _records(texts, records, model, positions):
-        with _naming(name):
+        with naming(name):
             fit = text_temperature(record, seed=seed)
             found.append((name, fit, beta_along(record, window, start=fit.beta)))
     if out is not None:
@@ -118,7 +118,7 @@ def _records(
     """Names and records one after the other, so that one at a time is in memory."""
     from llm_bridge.logits import LogitRecord, record_logits
     from llm_bridge.models import load_model
-    from llm_bridge.text.files import read_text
+    from llm_bridge.text.files import naming, read_text
     from thermo.memory import check_memory_of
     from thermo.run.progress_bar import progress_bar
 
@@ -127,7 +127,7 @@ def _records(
         if texts:
             reader = load_model(model)
             for path, text in zip(texts, words, strict=True):
-                with _naming(str(path)):
+                with naming(path):
                     count = reader.encode(text).size - 1
                     kept = count if positions is None else min(positions, count)
                     check_memory_of(kept, 8 * reader.vocabulary_size, "positions")
@@ -142,15 +142,6 @@ def _records(
                 )
             yield str(path), record
             bar.update()
-
-
-@contextmanager
-def _naming(name: str) -> Iterator[None]:
-    """Say of which file a complaint is."""
-    try:
-        yield
-    except InvalidInputError as error:
-        raise InvalidInputError(f"{printable(name)}: {error}") from error
 
 
 def _write_picture(out: Path, found: list[tuple[str, TextTemperature, BetaAlongText]]) -> None:

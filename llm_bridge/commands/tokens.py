@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from llm_bridge.commands.model_option import ModelOption
+from llm_bridge.errors import TextTooShortError
 from thermo.arguments import one_of
 from thermo.cli.output import JsonFlag, OverwriteFlag, SeedOption, check_output, print_json
 from thermo.errors import InvalidInputError
@@ -70,7 +71,7 @@ def tokens_command(
       spinlogit tokens --prompts questions.txt --positions last --asked 500 --json > tokens.json
     """
     from llm_bridge.models import load_model
-    from llm_bridge.text.files import read_text
+    from llm_bridge.text.files import naming, read_text
     from llm_bridge.tokens.agreement import agreement
     from llm_bridge.tokens.anomalous import anomalous_tokens
     from llm_bridge.tokens.prompts import cut_prompts, read_prompts
@@ -96,7 +97,8 @@ def tokens_command(
                 f"{language_model.name} comes with no text of its own; accepted: --prompts FILE or "
                 "--text FILE"
             )
-        given = list(cut_prompts(language_model, whole, count, length))
+        with naming(text, TextTooShortError):
+            given = list(cut_prompts(language_model, whole, count, length))
     table = anomalous_tokens(
         language_model,
         given,

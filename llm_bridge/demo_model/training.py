@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 from torch import nn
-from tqdm.auto import tqdm
 
 from llm_bridge.demo_model.architecture import build_model, configuration
 from llm_bridge.demo_model.batches import Batches
@@ -27,6 +26,7 @@ from llm_bridge.demo_model.optimizers import build_optimizers, rate_factor, set_
 from llm_bridge.demo_model.publication import publish
 from llm_bridge.demo_model.tokenizer import encode_documents, train_tokenizer
 from thermo.errors import InvalidInputError, NotConvergedError
+from thermo.run.progress_bar import progress_bar
 
 __all__ = ["Recipe", "train_demo_model"]
 
@@ -223,7 +223,7 @@ class _Run:
         total = self.budget if self.minutes is None else None
         with (
             Interruption() as interruption,
-            tqdm(total=total, initial=self.step, unit="step", disable=not progress) as bar,
+            progress_bar(progress, total, unit="step", what="training", done=self.step) as bar,
         ):
             while (done := self._done()) < 1.0:
                 self._advance(loss_of, done)

@@ -252,7 +252,9 @@ def _places(
         if ids.size >= length:
             found.append(ids[:length])
     if not found:
-        raise TextTooShortError(int(model.encode(text).size), length)
+        raise TextTooShortError(
+            int(model.encode(text).size), length, "a prompt and what goes on from it"
+        )
     places = np.stack(found)
     prompts, originals = np.split(places, [prompt_tokens], axis=1)
     in_code = [not parses_so_far(model.decode(ids) + " ?\n") for ids in prompts]

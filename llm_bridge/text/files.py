@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from thermo.errors import InvalidInputError
+from thermo.printable import printable
 
-__all__ = ["read_text"]
+__all__ = ["naming", "read_text"]
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
@@ -39,3 +42,36 @@ def read_text(path: str | os.PathLike[str]) -> str:
     if not text.strip():
         raise InvalidInputError(f"the text {path} is empty; a model needs something to read.")
     return text
+
+
+@contextmanager
+def naming(
+    path: str | os.PathLike[str] | None, complaint: type[InvalidInputError] = InvalidInputError
+) -> Iterator[None]:
+    """Say of which file a complaint is.
+
+    Parameters
+    ----------
+    path : path, optional
+        None where the text is from no file; then complaints stay as they are.
+    complaint : type
+        Which of them are about the text. The others stay as they are.
+
+    Raises
+    ------
+    InvalidInputError
+        The complaint, with the file's name before it.
+
+    Examples
+    --------
+    >>> with naming("essay.txt"):
+    ...     raise InvalidInputError("the text has 1 token; at least 2 are needed.")
+    Traceback (most recent call last):
+    thermo.errors.InvalidInputError: essay.txt: the text has 1 token; at least 2 are needed.
+    """
+    try:
+        yield
+    except complaint as error:
+        if path is None:
+            raise
+        raise InvalidInputError(f"{printable(os.fspath(path))}: {error}") from error

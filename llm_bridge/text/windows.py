@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from llm_bridge.logits import LogitRecord
 from llm_bridge.text.likelihood import DrawnEnergies, drawn_energies, maximum_likelihood
-from thermo.arguments import whole_number
+from thermo.arguments import as_real, finite_number, whole_number
 
 __all__ = ["BetaAlongText", "beta_along"]
 
@@ -56,7 +56,7 @@ def beta_along(
     stride : int, optional
         From one window to the next; default: half a window. The last window ends with the text.
     start : float
-        Where to begin to look for β: that of the whole text saves time.
+        Where to begin to look for β: that of the whole text saves time. ±∞ counts as 1.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def beta_along(
     Raises
     ------
     InvalidInputError
-        As `llm_bridge.text_temperature`, and sizes below 1.
+        As `llm_bridge.text_temperature`, sizes below 1, or a start that is no number.
 
     Examples
     --------
@@ -78,11 +78,12 @@ def beta_along(
     """
     whole_number(window, "window", 1)
     step = max(1, window // 2) if stride is None else whole_number(stride, "stride", 1)
+    endless = not np.ndim(start) and np.isinf(as_real(start, "start"))  # a text at T = ±0
+    first = 1.0 if endless else finite_number(start, "start")
     drawn = drawn_energies(record)
     last = max(0, len(record) - window)
     starts = np.unique(np.append(np.arange(0, last, step), last))
     stops = np.minimum(starts + window, len(record))
-    first = start if math.isfinite(start) else 1.0
     fits = [
         _fit_window(drawn.part(slice(a, b)), first)
         for a, b in zip(starts.tolist(), stops.tolist(), strict=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from llm_bridge.errors import TextTooShortError
 from llm_bridge.models import LanguageModel
 from llm_bridge.text.files import read_text
 from thermo.arguments import shown, whole_number
@@ -36,15 +37,16 @@ def cut_prompts(
     Raises
     ------
     InvalidInputError
-        The text is too short.
+        Numbers below 1.
+    TextTooShortError
+        Fewer tokens than all prompts have.
     """
     whole_number(count, "count", 1)
     whole_number(length, "length", 1)
     ids = model.encode(text)
     if ids.size < count * length:
-        raise InvalidInputError(
-            f"the text has {ids.size} tokens; {count} prompts of {length} tokens need "
-            f"{count * length}."
+        raise TextTooShortError(
+            int(ids.size), count * length, f"{count} prompts of {length} tokens"
         )
     starts = np.arange(count) * (ids.size // count)
     return [ids[start : start + length] for start in starts]

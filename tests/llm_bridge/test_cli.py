@@ -67,7 +67,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, text: str, model_folder: Path
     (desk / "latin.txt").write_bytes("Temperatur: 20 °C, Größe".encode("latin-1"))
     (desk / "utf16.txt").write_text("energy", encoding="utf-16")
     (desk / "\x1b[31mred.txt").write_bytes(b"\xff")
-    (desk / "short.txt").write_text("one")
+    (desk / "short.txt").write_text("T")
 
     rng = np.random.default_rng(20261120)
     good, ids = rng.normal(size=(6, 5)).astype(np.float32), np.arange(6) % 5
@@ -228,20 +228,45 @@ def test_so_it_is_for_a_program_of_its_own(desk: Path, arguments: list[str], mes
 
 
 def test_a_command_that_does_not_exist(desk: Path) -> None:
-    assert_one_clear_line(run("compute", cwd=desk), "compute")
-    assert_one_clear_line(run("--verbose", cwd=desk), "--verbose")
+    for word in ("compute", "--verbose"):
+        done = run(word, cwd=desk)
+        assert_one_clear_line(done, word)
+        assert done.stderr.endswith("(see 'spinlogit --help')\n")
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_option_that_does_not_exist(
+    command: str, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    done = here([command, "--verbose"], desk, monkeypatch, capsys)
+    assert_one_clear_line(done, "--verbose")
+    assert done.stderr.endswith(f"(see 'spinlogit {command} --help')\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["compare", "--text", "short.txt", "--positions", 40], "at least 41 are needed"),
+        (["compare", "--text", "good.txt", "--positions", 10**5], "at least 100001 are needed"),
+        (["brownian", "short.txt"], "the text has"),
+        (["brownian", "short.txt", "--calibrate", 1.5], "the text has"),
+        (["temperature-sweep", "short.txt", "--max-tokens", 8], "(a prompt and what goes on"),
+        (["text-temperature", "short.txt"], "the text has"),
+        (["tokens", "--text", "short.txt"], "(32 prompts of 64 tokens)"),
+    ],
+)
 def test_text_that_is_too_short_for_a_model(
-    desk: Path, model_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+    arguments: list[object],
+    message: str,
+    desk: Path,
+    model_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
 ) -> None:
     before = tree(desk)
-    for arguments, message in (
-        (["--text", "short.txt", "--positions", "40"], "at least 41 are needed"),
-        (["--text", "good.txt", "--positions", "100000"], "at least 100001 are needed"),
-    ):
-        command = ["compare", "--model", model_folder, *arguments]
-        assert_one_clear_line(here(command, desk, monkeypatch, capsys), message)
+    done = here([*arguments, "--model", model_folder], desk, monkeypatch, capsys)
+    assert_one_clear_line(done, message)
+    assert re.match(r"spinlogit: (short|good)\.txt: the text has", done.stderr)
     assert tree(desk) == before
 
 
@@ -265,17 +290,19 @@ def test_code_that_comes_with_a_model_is_not_run(
     assert not (tmp_path / "pwned").exists()
 
 
-def test_a_failure_in_the_middle_ends_the_progress_bar_first(
-    desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_failure_in_the_middle_stands_on_a_line_of_its_own(
+    terminal: bool, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     """More sweeps than any memory holds: found when the first array is asked for."""
     before = tree(desk)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     command = ["compare", "--logits", "good.npz", "--sweeps", 10**12, "--out", "new/out"]
     done = here(command, desk, monkeypatch, capsys)
     assert done.returncode == 2
     assert done.stdout == ""
     *bar, last = done.stderr.strip().split("\r")
-    assert bar  # it had begun
+    assert bool(bar) == terminal  # it had begun, and was wiped away
     assert re.fullmatch(r"spinlogit: the run would need [^\n]*", last)
     assert tree(desk) == before
 

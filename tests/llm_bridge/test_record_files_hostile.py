@@ -17,6 +17,7 @@ import pytest
 from llm_bridge import record_files
 from llm_bridge.errors import RecordFileError
 from llm_bridge.logits import LogitRecord
+from thermo.errors import InvalidInputError
 
 LOGITS = np.arange(6, dtype=np.float32).reshape(2, 3)
 IDS = np.array([0, 2])
@@ -143,12 +144,40 @@ def test_metadata_is_data(tmp_path: Path) -> None:
     ):  # fmt: skip
         header = honest_header() | {"__metadata__": {"metadata": metadata}}
         refused(write_safetensors(tmp_path / "r.safetensors", header, BODY))
-    nested = {"vocabulary": [{"a": 1}, None, "<script>\x1b[31m"], "provenance": {"x": ["y"]}}
-    header = honest_header() | {"__metadata__": {"metadata": json.dumps(nested)}}
-    record = LogitRecord.load(write_safetensors(tmp_path / "r.safetensors", header, BODY))
-    assert record.vocabulary is not None
-    assert all(isinstance(word, str) for word in record.vocabulary)
+
+
+def with_metadata(path: Path, **metadata: object) -> Path:
+    header = honest_header() | {"__metadata__": {"metadata": json.dumps(metadata)}}
+    return write_safetensors(path, header, BODY)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "named"),
+    [
+        ({"vocabulary": ["a", "b", [4]]}, "vocabulary[2] = [4]"),
+        ({"vocabulary": ["a", None, "c"]}, "vocabulary[1] = None"),
+        ({"vocabulary": "abc"}, "vocabulary is not a list"),
+        ({"vocabulary": 0}, "vocabulary is not a list"),
+        ({"provenance": {"x": ["y"]}}, "provenance['x'] = ['y']"),
+        ({"provenance": {"x": None}}, "provenance['x'] = None"),
+        ({"provenance": []}, "provenance is not a dict"),
+        ({"gauge": 0}, "gauge = 0"),
+    ],
+)
+def test_metadata_of_other_types(tmp_path: Path, metadata: dict, named: str) -> None:
+    assert named in refused(with_metadata(tmp_path / "r.safetensors", **metadata))
+
+
+def test_metadata_may_be_any_text_or_none(tmp_path: Path) -> None:
+    words = ["", "b", "<script>\x1b[31m"]
+    path = with_metadata(tmp_path / "r.safetensors", vocabulary=words, provenance={"x": "\x1b"})
+    record = LogitRecord.load(path)
+    assert record.vocabulary == tuple(words)
+    assert record.provenance == {"x": "\x1b"}
     assert repr(record).isprintable()
+    nothing = dict.fromkeys(("vocabulary", "provenance", "gauge", "origin_dtype"))
+    record = LogitRecord.load(with_metadata(path, **nothing))
+    assert (record.vocabulary, record.provenance, record.gauge) == (None, {}, "logits")
 
 
 # --- npz ------------------------------------------------------------------------------------------
@@ -264,3 +293,8 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     refused(tmp_path / "folder.npz")
     os.mkfifo(tmp_path / "pipe.npz")  # reading it would wait for ever
     refused(tmp_path / "pipe.npz")
+    record = LogitRecord(LOGITS, IDS)
+    for nothing in (None, 3, "", "a\0.npz"):
+        for do in (LogitRecord.load, record.save):
+            with pytest.raises(InvalidInputError, match=r"path = .* accepted: a str or pathlib"):
+                do(nothing)

@@ -204,8 +204,8 @@ def test_refused_settings() -> None:
     for wrong in ({"replicates": 1}, {"seed": -1}):
         with pytest.raises(InvalidInputError):
             text_temperature(two_level(3, 2), **wrong)
-    for wrong in ({"window": 0}, {"stride": 0}):
-        with pytest.raises(InvalidInputError):
+    for wrong in ({"window": 0}, {"stride": 0}, *({"start": s} for s in ("x", None, math.nan, []))):
+        with pytest.raises(InvalidInputError, match=next(iter(wrong))):
             beta_along(two_level(3, 2), **wrong)
 
 

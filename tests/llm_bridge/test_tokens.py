@@ -494,7 +494,7 @@ def test_prompts(tmp_path, model: LanguageModel, text: str) -> None:
     ids = model.encode(text)
     assert [p.size for p in pieces] == [10] * 4
     assert pieces[1].tolist() == ids[ids.size // 4 :][:10].tolist()
-    with pytest.raises(InvalidInputError, match="need 10000000"):
+    with pytest.raises(InvalidInputError, match="at least 10000000 are needed"):
         cut_prompts(model, text, 10**6, 10)
     path = tmp_path / "prompts.txt"
     path.write_text("one\n\n  \ntwo words\n", encoding="utf-8")

@@ -66,7 +66,7 @@ def test_a_model_without_known_tokens(model_folder: Path, tmp_path: Path) -> Non
         (["--prompts", "a", "--text", "b"], "one of them is accepted"),
         (["--text", "nowhere.txt"], "nowhere.txt"),
         (["--out", "tokens.gif"], "a name ending in"),
-        (["--count", "100000"], "need 6400000"),
+        (["--count", "100000"], "at least 6400000 are needed"),
         (["--model", "gpt2"], "no folder 'gpt2'"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 __all__ = ["progress_bar"]
@@ -9,6 +10,9 @@ __all__ = ["progress_bar"]
 
 def progress_bar(shown: bool, total: int | None, *, unit: str, what: str, done: int = 0) -> Any:
     """Return a `tqdm.tqdm`, a context manager to ``update``; it leaves nothing behind.
+
+    A bar is drawn over itself again and again, which only a terminal and a notebook can show. In a
+    file or a pipe it would stand in front of whatever is said next, so there it is not shown.
 
     Parameters
     ----------
@@ -21,4 +25,6 @@ def progress_bar(shown: bool, total: int | None, *, unit: str, what: str, done: 
     """
     from tqdm.auto import tqdm
 
-    return tqdm(total=total, initial=done, disable=not shown, unit=unit, desc=what, leave=False)
+    visible = "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())
+    hidden = not (shown and visible)
+    return tqdm(total=total, initial=done, disable=hidden, unit=unit, desc=what, leave=False)
