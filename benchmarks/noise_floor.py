@@ -5,7 +5,7 @@ computed in float32, one sequence at a time, whole, with one thread. First other
 stored logits, of the computation and of the weights; then what should make no difference at all:
 the batch, padding, threads, a key-value cache; and those again in bfloat16 against a bfloat16
 reference. Usage: ``python benchmarks/noise_floor.py [--json FILE] [--sequences 16] [--tokens 256]
-[--tiny]``. Takes about three minutes of a core.
+[--tiny]``. Takes about a minute of a core.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The same rows of the demo model's logits in files of every float type; how long 
 first pass over them, at β = 1, with the memory of each, interpreter and libraries not counted. Then
 the bounds that `TopLogprobs` gives from the k largest log-probabilities of each position, beside
 the truth. Usage: ``python benchmarks/records.py [--json FILE] [--positions 400] [--rows 8192]
-[--tiny]``. Beside FILE, ``…_bounds`` is written. Takes a minute of a core.
+[--tiny]``. Beside FILE, ``…_bounds`` is written. Takes half a minute of a core.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ __all__ = [
 _LARGEST = 2**63 - 1  # what kernels can count to
 _LARGEST_SIZE = 1e150
 _LARGEST_SEED = 2**64 - 1
+_LEAST_BEGINNING = 3  # letters by which a name may be meant
 
 
 def as_array(values: ArrayLike, name: str, accepted: str = "a rectangular array") -> NDArray[Any]:
@@ -205,9 +206,14 @@ def nearest_name(
     'heat_bath'
     >>> nearest_name("Gibbs", ("metropolis", "heat_bath"), {"gibbs": "heat_bath"})
     'heat_bath'
+    >>> nearest_name("wang", ("exact", "wang_landau"))
+    'wang_landau'
     """
     words = dict(also_called or {}) | {_plain(name): name for name in names}
-    near = get_close_matches(_plain(str(value)), [*words], n=1)
+    given = _plain(str(value))
+    near = get_close_matches(given, [*words], n=1)
+    if not near and len(given) >= _LEAST_BEGINNING:
+        near = [word for word in words if word.startswith(given)]
     return words[near[0]] if near else None
 
 

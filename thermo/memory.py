@@ -105,7 +105,9 @@ def check_memory(what: str, held: Mapping[str, float], changes: Sequence[Change]
     )
 
 
-def check_memory_of(number: int, bytes_each: int, what: str, *, power: int = 1) -> None:
+def check_memory_of(
+    number: int, bytes_each: int, what: str, *, power: int = 1, most: int = sys.maxsize
+) -> None:
     """Refuse so many of something if they do not fit into memory.
 
     Parameters
@@ -116,6 +118,8 @@ def check_memory_of(number: int, bytes_each: int, what: str, *, power: int = 1) 
     what : str
         What the message calls them, in the plural.
     power : int
+    most : int
+        More are not offered, whatever fits.
 
     Raises
     ------
@@ -126,7 +130,7 @@ def check_memory_of(number: int, bytes_each: int, what: str, *, power: int = 1) 
     def held(some: int) -> dict[str, float]:
         return {what: bytes_each * some**power}
 
-    fewer = Change(f"at most {{}} {what}", fewer_than(number, 2), held)
+    fewer = Change(f"at most {{}} {what}", fewer_than(min(number, most + 1), 2), held)
     check_memory(f"{number} {what}", held(number), [fewer])
 
 

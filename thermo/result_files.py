@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -112,13 +113,14 @@ def read_result(path: str | os.PathLike[str]) -> xarray.Dataset:
         No such file; a damaged one; one of another program.
     """
     import xarray
+    from xarray.backends import H5NetCDFStore
 
     source = checked_path(path, "path")
     if not source.is_file():
         what = "is a folder" if source.is_dir() else "does not exist"
         raise RunFileError(f"{source} {what}; accepted: a file written by Run.save")
     try:
-        data = xarray.load_dataset(source, engine="h5netcdf")
+        data = xarray.load_dataset(H5NetCDFStore(_opened(source)))
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise RunFileError(
             f"{source} cannot be read as netCDF ({first_line(error)}): it is damaged or something "
@@ -156,6 +158,24 @@ def check_version(data: xarray.Dataset, path: str | os.PathLike[str], newest: in
 def first_line(error: BaseException) -> str:
     """Return the first line of what an error says."""
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _opened(source: Path) -> Any:
+    """Open a netCDF file for reading, and say nothing more of one that cannot be opened."""
+    import h5netcdf  # type: ignore[import-untyped]
+
+    class File(h5netcdf.File):  # whose own destructor complains of what was never opened
+        opened = False
+
+        def close(self) -> None:
+            if self.opened:
+                super().close()
+
+        __del__ = close
+
+    file = File(source, "r", decode_vlen_strings=True)
+    file.opened = True
+    return file
 
 
 def _digest_of_variables(data: xarray.Dataset) -> str:

@@ -49,7 +49,7 @@ def noise_picture(sweep: NoiseSweep) -> Figure:
 
 
 def plot_temperatures(ax: Axes, sweep: NoiseSweep) -> Axes:
-    """|T − 1| of the closest softmax against σ; open markers where T < 1.
+    """How far the temperature of the closest softmax is from 1 against σ; open markers: T < 1.
 
     Parameters
     ----------

@@ -30,8 +30,8 @@ def probit_probabilities(logits: ArrayLike, deviation: float) -> NDArray[np.floa
     r"""How often each token is the largest when Gaussian noise is added to its logit.
 
     .. math:: p_i = P\big(z_i + s\xi_i > z_j + s\xi_j \;\forall j\big)
-        = \int \frac{dy}{s}\, \varphi\Big(\frac{y - z_i}{s}\Big)
-          \prod_{j \ne i} \Phi\Big(\frac{y - z_j}{s}\Big)
+        = \int \frac{dy}{s}\, \varphi\left(\frac{y - z_i}{s}\right)
+          \prod_{j \ne i} \Phi\left(\frac{y - z_j}{s}\right)
 
     with ξ independent standard normal numbers: the multinomial probit. With Gumbel noise,
     −T ln(−ln U), the same gives softmax(z/T) exactly. Noise on an untied head of a language model,

@@ -142,7 +142,7 @@ def step_of_normal_weights(bits: int, group: int) -> float:
     r"""Mean step Δ of a group of normal weights, as a multiple of their standard deviation.
 
     .. math:: \frac{\Delta}{\mathrm{std}} = \frac1Q \int_0^\infty
-              \Big(1 - \mathrm{erf}^{\,n}\frac{t}{\sqrt2}\Big)\,dt
+              \left(1 - \mathrm{erf}^{\,n}\frac{t}{\sqrt2}\right)\,dt
 
     Parameters
     ----------

@@ -99,7 +99,7 @@ class BayesLinear(RandomLinear):
     def divergence(self) -> Tensor:
         r"""KL(q ‖ prior), in nats, differentiable.
 
-        .. math:: \sum \Big[\ln\frac s\sigma + \frac{\sigma^2 + \mu^2}{2 s^2} - \frac12\Big]
+        .. math:: \sum \left[\ln\frac s\sigma + \frac{\sigma^2 + \mu^2}{2 s^2} - \frac12\right]
         """
         total = _divergence(self.weight, self.weight_spread(), self.prior_spread)
         if self.bias is not None:

@@ -46,8 +46,8 @@ def shot_noise(weight: ArrayLike, x: ArrayLike, bias: ArrayLike | None = None) -
     :math:`z^{(j)} = z - W_j x_j` the logits without unit j and q = softmax(z),
 
     .. math::
-        \bar q - q &= p \Big[\sum_j \big(\mathrm{softmax}(z^{(j)}) - q\big)
-                      + q \circ (y - \langle y \rangle_q)\Big], \quad y = W x \\
+        \bar q - q &= p \left[\sum_j \big(\mathrm{softmax}(z^{(j)}) - q\big)
+                      + q \circ (y - \langle y \rangle_q)\right], \quad y = W x \\
         \mathrm{MI} &= p \sum_j \mathrm{KL}\big(\mathrm{softmax}(z^{(j)}) \,\|\, q\big)
 
     Every cumulant of the noise is of order p, the third as much as the second. So the theory of

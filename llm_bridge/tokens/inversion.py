@@ -39,7 +39,7 @@ class TextAtTemperature:
         −ln p of the drawn tokens under the model itself (β = 1), in nats.
     end_gap : float
         Median along this text of the distance in nats between the two outermost levels at the end
-        that β → ±∞ draws from: at |T| far above it that end is a matter of chance.
+        that β → ±∞ draws from: at temperatures far above it, of either sign, that end is chance.
     repeated : float
         Share of 4-grams that had come before.
     period : int or None

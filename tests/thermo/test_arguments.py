@@ -123,6 +123,7 @@ def test_what_no_kernel_could_count_is_refused(name: str) -> None:
     [
         (lambda: simulate(MODEL, 0.1, update="metropolys", **RUN), "metropolis"),
         (lambda: density_of_states(MODEL, "wang-landau"), "wang_landau"),
+        (lambda: density_of_states(MODEL, "wang"), "wang_landau"),
         (lambda: models.spin_glass(lattice.square(3), "gausian", seed=0), "gaussian"),
         (lambda: lattice.from_description({"lattice": "sqare"}), "square"),
         (lambda: models.from_description({"model": "Isng"}), "Ising"),
@@ -130,6 +131,14 @@ def test_what_no_kernel_could_count_is_refused(name: str) -> None:
 )
 def test_misspelled_names_get_the_nearest(make: Callable[[], object], near: str) -> None:
     assert f"did you mean {near!r}?" in refusal(make)
+
+
+def test_names_like_no_other_get_the_list() -> None:
+    said = refusal(lambda: simulate(MODEL, 0.1, update="xyzzy", **RUN))
+    assert "accepted for Ising: 'metropolis', 'heat_bath', 'kawasaki'" in said
+    for unlike in ("xyzzy", "", "wa"):
+        said = refusal(lambda unlike=unlike: density_of_states(MODEL, unlike))
+        assert said.endswith("'exact', 'wang_landau', 'multicanonical', 'reweighting'")
 
 
 @pytest.mark.parametrize("name", [None, 3, ["metropolis"], np.array(["metropolis", "wolff"])])

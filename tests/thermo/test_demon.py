@@ -16,7 +16,7 @@ from thermo.kernels.discrete_demon import approach, exchange_energy
 from thermo.lattice import chain, honeycomb, square, triangular
 from thermo.microcanonical import microcanonical
 from thermo.models import XY, Clock, Ising, Potts, spin_glass
-from thermo.run.demon import demon_thermometer
+from thermo.run.demon import bending, demon_thermometer
 from thermo.sampling import demon
 from thermo.sampling.demon import DemonChains
 from thermo.sampling.energy_grid import energy_spacing
@@ -168,6 +168,25 @@ def test_a_reading_is_the_slope_of_the_entropy_up_to_the_square_of_the_size(
         if abs(e) == 0.5:
             energies, p = purse_distribution(size, total)
             assert abs(reading.beta - exact_slope(size, total - p @ energies)) > 15 * limit
+
+
+@pytest.mark.parametrize(("size", "most"), [(8, 1.0), (16, 1.5), (32, 1.5)])
+def test_what_is_left_of_the_bending_is_within_its_bound(size: int, most: float) -> None:
+    """At every eighth energy; and somewhere it is half of it, or it would be needlessly wide."""
+    bound, off = bending(Ising(square(size)), 16.0), []
+    for total in np.arange(-most * size**2, most * size**2 + 16.0, 32.0):
+        reading = exact_reading(size, total)
+        off.append(abs(reading.beta - exact_slope(size, total - float(reading.depth.mean))))
+    assert 0.5 * bound < max(off) < bound
+
+
+def test_a_long_reading_of_a_small_lattice_has_an_honest_error() -> None:
+    """It is 4.7 of the errors that are sampled off, and half of the bound: 10⁻⁴ on either side."""
+    model = Ising(square(8))
+    reading = demon_thermometer(model, 0.0, 20_000, burn_in=100, seed=SEED)
+    off = abs(reading.beta - exact_slope(8, float(reading.energy.mean)))
+    sampled = np.sqrt(reading.error**2 - bending(model, 16.0) ** 2)
+    assert sampled < off < reading.error
 
 
 def test_uneven_levels_at_an_end_of_the_spectrum_are_seen() -> None:

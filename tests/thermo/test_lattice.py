@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import coo_array, csr_array, csr_matrix
 
+import thermo.memory
 from thermo.errors import InvalidInputError
 from thermo.lattice import (
     Lattice,
@@ -258,6 +260,29 @@ def test_large_lattices_stay_within_int32() -> None:
     assert np.all(np.bincount(lattice.bond_ends[:, 0]) == 2)
 
 
+@pytest.mark.parametrize(
+    ("make", "memory", "cells"),
+    [
+        (lambda: square(10**6), "146 TiB", "46340 cells along each side of a square lattice"),
+        (lambda: cubic(5000), "27.3 TiB", "1290 cells along each side of a cubic lattice"),
+        (lambda: chain(2**31 + 5), "160 GiB", "2147483647 sites of a chain"),
+        (lambda: honeycomb(40_000), "358 GiB", "32767 cells along each side of a honeycomb"),
+    ],
+)
+def test_a_size_that_is_refused_says_how_much_it_is_and_what_fits(
+    make: Callable[[], Lattice], memory: str, cells: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By memory where that is less, else by the 32 bits of a site's number."""
+    monkeypatch.setattr(thermo.memory, "available_bytes", lambda: 2**30)
+    with pytest.raises(InvalidInputError, match=f"need {memory} of memory .*at most") as said:
+        make()
+    assert cells not in str(said.value)
+    for available in (10**13, 10**16, None):  # what is offered is never more than can be numbered
+        monkeypatch.setattr(thermo.memory, "available_bytes", lambda free=available: free)
+        with pytest.raises(InvalidInputError, match=rf"at most {cells}"):
+            make()
+
+
 def test_a_lattice_cannot_be_changed() -> None:
     lattice = square(4)
     for array in (
@@ -285,7 +310,7 @@ def test_a_lattice_cannot_be_changed() -> None:
         (lambda: honeycomb(1), "at least 2"),
         (lambda: cubic(-4), "cubic length = -4"),
         (lambda: square(2.5), "2.5"),  # type: ignore[arg-type]
-        (lambda: square(50_000), "2500000000 sites"),
+        (lambda: square(50_000), r"would need .* of memory and .* free; .*at most \d+ cells"),
         (lambda: king(2), "at least 3"),
         (lambda: from_edges(0, []), "n = 0"),
         (lambda: from_edges(2**31, []), "1 … 2147483647"),

@@ -246,11 +246,9 @@ def with_offer(arguments: dict[str, Any], offer: str, off: int = 0) -> dict[str,
     if match := re.fullmatch(r"at most (\d+) (\w+)", offer):
         name = {"members": "population"}.get(match[2], match[2])
         return arguments | {name: int(match[1]) + off}
-    if match := re.fullmatch(r"keeping (\d+) times fewer draws and snapshots", offer):
-        times = int(match[1]) - off
-        periods = ("measure_every", "snapshots_every", "structure_factor_every")
-        given = {"measure_every": 1} | arguments
-        return arguments | {name: times * given[name] for name in periods if name in given}
+    if match := re.fullmatch(r"(\w+_every(?: and \w+_every)*) (\d+) times as long", offer):
+        given, times = {"measure_every": 1} | arguments, int(match[2]) - off
+        return arguments | {name: times * given[name] for name in match[1].split(" and ")}
     match = re.fullmatch(r"bins (\d+) times as wide as ([\d.]+)", offer)
     assert match is not None, offer
     return arguments | {"bin_width": (int(match[1]) - off) * float(match[2])}
@@ -289,7 +287,19 @@ GREEDY: dict[str, tuple[Callable[..., Any], dict[str, Any], str]] = {
     "many draws": (
         simulate,
         {"model": ISING, "beta": [0.1], "sweeps": 10**11, "burn_in": 0, "replicas": 2},
-        "times fewer draws",
+        "times as long",
+    ),
+    "many snapshots": (
+        simulate,
+        {"model": Ising(square(64)), "beta": [0.1], "sweeps": 10**6, "burn_in": 0, "replicas": 2}
+        | {"measure_every": 5, "snapshots_every": 10, "structure_factor_every": 20},
+        "measure_every and snapshots_every and structure_factor_every",
+    ),
+    "many sweeps": (
+        parallel_tempering,
+        {"model": ISING, "beta": [0.1, 0.2], "sweeps": 10**11, "burn_in": 0, "replicas": 2}
+        | {"measure_every": 7, "exchange_every": 10},
+        "sweeps",
     ),
     "sweeps of a demon": (
         demon_thermometer,

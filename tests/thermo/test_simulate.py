@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -225,7 +226,12 @@ def test_a_run_describes_itself() -> None:
     assert "3 β, 200 replicas, 40 draws" in repr(small_run())
 
 
-def test_progress_goes_to_standard_error_only_when_asked(capsys: pytest.CaptureFixture) -> None:
+def test_progress_goes_to_standard_error_only_when_asked(
+    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_run(progress=True)
+    assert capsys.readouterr() == ("", "")  # a file or a pipe: nothing that draws over itself
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     small_run()
     assert capsys.readouterr() == ("", "")
     small_run(progress=True)

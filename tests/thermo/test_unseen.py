@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from thermo.canonical import canonical
-from thermo.errors import UncertaintyWarning
+from thermo.errors import EquilibrationWarning, UncertaintyWarning
 from thermo.estimate.autocorrelation import mean_with_error
 from thermo.exact.density_of_states import ising_torus
 from thermo.lattice import chain, from_edges, square
-from thermo.models import XY, Clock, Ising, Potts
+from thermo.models import XY, Clock, Heisenberg, Ising, Potts
 from thermo.run.annealing import population_annealing
 from thermo.run.result import Run
 from thermo.run.simulate import simulate
@@ -139,6 +139,26 @@ def test_correlations_of_what_never_changed_have_errors() -> None:
     assert np.all(change / (measured + 1) <= spectrum.error[1] * (1 + 1e-12))
 
 
+def test_correlations_have_errors_where_an_excitation_was_between_their_measurements() -> None:
+    """What never changed is judged by its own measurements, not by energies that were not in it."""
+    with pytest.warns(UncertaintyWarning):
+        run = simulate(
+            Ising(square(4)),
+            np.full(64, 1.6),
+            400,
+            burn_in=50,
+            replicas=8,
+            seed=3,
+            structure_factor_every=40,
+        )
+    still = np.ptp(run.structure_factor_blocks[..., 0, 0], axis=(1, 2)) == 0.0
+    assert np.any(still & ~run.equilibration.still)
+    assert np.all(run.structure_factor.error[:, 0, 0] > 0.0)
+    assert np.all(run.correlation_function.error.reshape(64, -1)[:, 1:] > 0.0)
+    off = run.structure_factor.mean[:, 0, 0] - 16.0
+    assert np.all(np.abs(off[still]) < run.structure_factor.error[still, 0, 0])
+
+
 @pytest.mark.parametrize(
     "model",
     [
@@ -158,6 +178,60 @@ def test_no_change_of_one_spin_exceeds_an_excitation(model: Any) -> None:
         changed[:, site] = other[:, site]
         largest = max(largest, np.abs(model.energy(changed) - model.energy(spins)).max())
     assert 0.4 * excitation(model) < largest <= excitation(model) * (1 + 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("model", "beta", "update"),
+    [
+        (XY(square(4)), [np.inf, -np.inf, 1e18], "wolff"),
+        (XY(square(4)), [np.inf, -np.inf, 1e15], "over_relaxation"),
+        (XY(square(4), coupling=-1.0), [np.inf, 1e15], "heat_bath"),
+        (Heisenberg(square(4), field=0.1), [np.inf, 1e18], "metropolis"),
+    ],
+    ids=repr,
+)
+@pytest.mark.filterwarnings("ignore::thermo.errors.EquilibrationWarning")
+@pytest.mark.filterwarnings("ignore:no energy changed:thermo.errors.UncertaintyWarning")
+def test_fluctuations_that_are_lost_in_rounding_tell_nothing(
+    model: Any, beta: list[float], update: str
+) -> None:
+    """Of continuous spins C is half the number of modes there, neither 0 nor infinite."""
+    run = simulate(model, beta, 50, burn_in=20, replicas=8, update=update, seed=SEED)
+    with pytest.warns(UncertaintyWarning, match=r"C is nan at β = inf, .*their rounding"):
+        capacity = run.heat_capacity
+    assert np.all(np.isnan(capacity.mean) | (capacity.error > 1e6))  # or all chains stood still
+    assert np.all(np.isnan(capacity.mean[np.isinf(beta)]))
+    with pytest.warns(UncertaintyWarning, match="χ′ is nan at β = inf"):
+        assert np.all(np.isnan(run.connected_susceptibility.mean[np.isinf(beta)]))
+
+
+def test_the_heat_capacity_of_continuous_spins_is_that_of_equipartition_up_to_rounding() -> None:
+    """15 modes of ½ each; |z| < 5 of three: 2·10⁻⁶, were chains no longer than they are."""
+    model, beta = XY(square(4)), [1e6, 1e9, 1e12]
+    run = simulate(model, beta, 4000, burn_in=500, replicas=8, seed=SEED)
+    capacity = run.heat_capacity
+    assert np.all(np.abs(capacity.mean - 7.5) < 5 * capacity.error)
+    assert np.all(capacity.error < 0.5)
+
+
+def test_chains_that_are_stuck_at_infinite_beta_have_no_heat_capacity() -> None:
+    """Not an infinite one; where all are in ordered states it is 0 exactly."""
+    beta = [np.inf, -np.inf]
+    with pytest.warns(EquilibrationWarning, match="disagree at β = -inf"):
+        run = simulate(Ising(square(8)), beta, 200, burn_in=100, replicas=8, seed=0, start="random")
+    assert np.ptp(run.energy_series, axis=(1, 2)).tolist()[0] == 0.0
+    with pytest.warns(UncertaintyWarning, match="C is nan at β = -inf: .* chains are stuck"):
+        capacity = run.heat_capacity
+    np.testing.assert_equal(capacity.mean, [0.0, np.nan])
+    np.testing.assert_equal(capacity.error, [0.0, np.nan])
+
+
+def test_an_order_too_small_for_its_square_is_no_order() -> None:
+    """Over-relaxation of a perfect antiferromagnet shrinks what rounding left of M to 10⁻¹⁰⁰."""
+    model = XY(square(4))
+    run = simulate(model, [-np.inf], 200, burn_in=100, replicas=8, update="over_relaxation")
+    assert run.binder.error == 0.0
+    assert run.absolute_magnetization.error < 1e-15
 
 
 def test_tempering_and_annealing_have_the_same_bounds() -> None:

@@ -210,9 +210,10 @@ def _mean_with_error(chains: Array) -> MeanWithError:
     total = m * n
     mean = chains.mean(axis=(-2, -1))
     constant = np.ptp(chains, axis=(-2, -1)) == 0.0  # exactly, before the mean's rounding errors
+    covariance = autocovariance(chains)
+    constant |= covariance[..., 0] == 0.0  # where squares are too small for a number
     mean = np.where(constant, chains[..., 0, 0], mean)
 
-    covariance = autocovariance(chains)
     variance = np.where(constant, 1.0, covariance[..., 0])
     if n == 1:
         tau, window = np.full(mean.shape, 0.5), np.zeros(mean.shape)

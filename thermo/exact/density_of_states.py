@@ -89,7 +89,8 @@ def _torus_counts(m: int, n: int, progress: bool) -> tuple[int, ...]:
     from tqdm.auto import tqdm
 
     residues = []
-    for p in tqdm(primes, disable=not progress, desc="primes", leave=False):
+    hidden = None if progress else True  # None: where standard error is no terminal
+    for p in tqdm(primes, disable=hidden, desc="primes", leave=False):
         zeta, omega = _element_of_order(2 * n, p), _element_of_order(2 * points, p)
         values = torus_polynomial_values(m, n, zeta, omega, points, p)
         residues.append(inverse_transform(values, omega * omega % p, p))

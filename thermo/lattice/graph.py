@@ -13,9 +13,9 @@ from thermo.errors import InvalidInputError
 from thermo.lattice.lattice import Lattice
 from thermo.memory import check_memory_of
 
-__all__ = ["from_edges", "from_networkx", "from_sparse", "upper_triangle"]
+__all__ = ["MOST_SITES", "from_edges", "from_networkx", "from_sparse", "upper_triangle"]
 
-_MOST_SITES = 2**31 - 1  # sites are numbered as int32
+MOST_SITES = 2**31 - 1  # sites are numbered as int32
 _BYTES_PER_SITE = 40  # at the peak, while neighbours are counted
 
 
@@ -48,7 +48,7 @@ def from_edges(n: int, edges: ArrayLike, *, name: str = "graph") -> Lattice:
     >>> graph.edges.tolist(), graph.bond_ends.tolist()
     ([[0, 1], [1, 2]], [[0, 1], [2, 1]])
     """
-    n = whole_number(n, "n", 1, most=_MOST_SITES)
+    n = whole_number(n, "n", 1, most=MOST_SITES)
     if not isinstance(name, str):
         raise InvalidInputError(f"name = {shown(name)} was given; accepted: text")
     check_memory_of(n, _BYTES_PER_SITE, "sites")

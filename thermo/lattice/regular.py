@@ -11,7 +11,7 @@ import numpy as np
 
 from thermo.arguments import one_of, shown, true_or_false, whole_number
 from thermo.errors import InvalidInputError
-from thermo.lattice.graph import from_edges
+from thermo.lattice.graph import MOST_SITES, from_edges
 from thermo.lattice.lattice import Lattice
 from thermo.memory import check_memory_of
 
@@ -253,12 +253,14 @@ def _cells(
     why = ": smaller tori have double bonds" if periodic else ""
     shape = tuple(whole_number(length, f"{name} length", least, why) for length in shape)
     sites = math.prod(shape) * sites_per_cell
-    if sites >= 2**31:
-        raise InvalidInputError(
-            f"a {name} lattice of {sites} sites was asked for; accepted: fewer than 2^31"
-        )
+    most = int((MOST_SITES / sites_per_cell) ** (1.0 / len(shape)))
     what = f"cells along each side of a {name} lattice" if len(shape) > 1 else "sites of a chain"
-    check_memory_of(shape[0], _BYTES_PER_BOND * len(bonds), what, power=len(shape))
+    check_memory_of(shape[0], _BYTES_PER_BOND * len(bonds), what, power=len(shape), most=most)
+    if sites > MOST_SITES:
+        raise InvalidInputError(
+            f"{shape[0]} {what} were asked for, with {sites} sites in all; accepted, for sites are "
+            f"numbered with 32 bits: at most {most} {what}"
+        )
     cells = np.arange(math.prod(shape), dtype=np.int32).reshape(shape)
     edges = []
     for a, b, step in bonds:

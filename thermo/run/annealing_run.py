@@ -21,6 +21,7 @@ from thermo.estimate.slabs import slabs
 from thermo.levels import EnergyLevels
 from thermo.models.spin_model import SpinModel
 from thermo.result_files import write_result
+from thermo.run.fluctuations import known_energy_variance, scaled
 from thermo.run.model_files import model_in, with_model
 from thermo.run.unseen import SPIN, Unseen, at_least, excitable, excitation, unseen
 
@@ -89,13 +90,15 @@ class AnnealingRun:
 
     @cached_property
     def heat_capacity(self) -> MeanWithError:
-        """C/k = β² (⟨E²⟩ − ⟨E⟩²)."""
+        """C/k = β² (⟨E²⟩ − ⟨E⟩²); nan, with a warning, where it is lost in the rounding of E."""
         energy, mean = self.series["energy"], self.energy.mean
         deviation = (e - m for e, m in zip(energy, mean, strict=True))  # one β at a time
         blocks = [[d.mean(axis=1), (d**2).mean(axis=1)] for d in deviation]
         first, second = np.swapaxes(blocks, 0, 1)
-        estimate = self._jackknifed(lambda _, e, e2: self.beta**2 * (e2 - e**2), first, second)
-        return at_least(estimate, self.beta**2 * self._unseen_energy.variance)
+        variance = self._jackknifed(lambda _, e, e2: e2 - e**2, first, second)
+        variance = at_least(variance, self._unseen_energy.variance)
+        variance = known_energy_variance(variance, self.model, self.beta)
+        return scaled(scaled(variance, self.beta), self.beta)
 
     @cached_property
     def entropy(self) -> MeanWithError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from concurrent.futures import Executor
@@ -48,7 +49,8 @@ class DemonReading:
         all; nan if its purse never changed in between.
     error : float
         Its standard error, corrected for autocorrelation, and as much more as uneven levels are
-        seen to add (see the warning); inf where β is infinite or nan.
+        seen to add (see the warning) and as S(E) may bend otherwise than a parabola over the purse
+        (see the notes of `demon_thermometer`); inf where β is infinite or nan.
     energy : MeanWithError
         Of the lattice: the energy to which β belongs. (Its mean energy is the total less
         ``demon_energy``.)
@@ -188,9 +190,16 @@ def demon_thermometer(
     Notes
     -----
     The bending of S(E) is taken into account to first order, that is 1/n; what is left falls as
-    1/n². On Ising tori with the default purse, between E = −1.5n and 1.5n (−n and n for 8²), it is
-    at most 0.000005 in β for 32² sites, 0.00007 for 16² and 0.0011 for 8². (Taken for the β of the
-    mean energy, the reading would be off by up to 0.0011, 0.005 and 0.018.)
+    1/n². The purse shows it only with an error much larger than that of β, so that the error has
+    what is expected of the size of the lattice instead, of energies between E₋ and E₊, ε being the
+    largest change by one spin:
+
+    .. math:: \delta\beta = \frac{3}{\varepsilon} \Bigl(\frac{E_\max}{E_+ - E_-}\Bigr)^2
+
+    On Ising tori with the default purse that is 0.0015 for 8² sites, 0.00009 for 16² and 0.000006
+    for 32², and no less than what is left between E = −1.5n and 1.5n (−n and n for 8²). (Taken for
+    the β of the mean energy, the reading would be off by up to 0.018, 0.005 and 0.0011.) Nearer to
+    the ends levels are uneven.
 
     References
     ----------
@@ -235,7 +244,7 @@ def demon_thermometer(
     deep = purse.depth
     return DemonReading(
         beta=purse.beta,
-        error=purse.error,
+        error=math.hypot(purse.error, bending(model, first.demon_maximum)),
         energy=MeanWithError(total - deep.mean, deep.error, deep.ess, deep.tau),
         demon_energy=purse.demon_energy,
         demon_maximum=first.demon_maximum,
@@ -325,6 +334,12 @@ class Demons(Work):
             sweeps=self.sweeps,
             seed=self.seed,
         )
+
+
+def bending(model: DifferenceModel, demon_maximum: float) -> float:
+    """Return how far off β may be since S(E) is no parabola: see `demon_thermometer`."""
+    low, high = model.energy_bounds
+    return 3.0 * (demon_maximum / (high - low)) ** 2 / largest_change(model)
 
 
 def _check_purse(model: DifferenceModel, demon_maximum: float | None) -> None:

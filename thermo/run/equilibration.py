@@ -20,6 +20,7 @@ __all__ = [
     "Equilibration",
     "equilibration",
     "least_draws",
+    "listed",
     "transient_p_values",
 ]
 
@@ -87,7 +88,7 @@ class Equilibration:
         """
         if self.still.any():
             warnings.warn(
-                f"no energy changed in any draw at β = {_named(self.beta[self.still])}: "
+                f"no energy changed in any draw at β = {listed(self.beta[self.still])}: "
                 "equilibration cannot be judged there, and the errors of what never changed are "
                 "bounds, as if one draw more had one spin excited. Give more sweeps or replicas "
                 "for smaller ones.",
@@ -104,7 +105,7 @@ class Equilibration:
         unknown = (self.verdict == "not judged") & ~self.still
         if unknown.any():
             _warn(
-                f"equilibration was not judged at β = {_named(self.beta[unknown])}: all chains "
+                f"equilibration was not judged at β = {listed(self.beta[unknown])}: all chains "
                 f"changed at the beginning only, as {self.chains} chains may do by chance. Give "
                 "more burn_in, or more replicas."
             )
@@ -112,14 +113,14 @@ class Equilibration:
             bad = self.disagreeing(name)
             if bad.any():
                 _warn(
-                    f"the {name} of the replicas drift or disagree at β = {_named(self.beta[bad])} "
+                    f"the {name} of the replicas drift or disagree at β = {listed(self.beta[bad])} "
                     f"(largest split R̂ = {rhat.max():.4g}, limit {RHAT_LIMIT}): errors there are "
                     "not to be trusted. Give more burn_in and sweeps, or start='ordered'."
                 )
             late = self.drifting(name) & ~bad
             if late.any():
                 _warn(
-                    f"the {name} still change at the beginning at β = {_named(self.beta[late])} "
+                    f"the {name} still change at the beginning at β = {listed(self.beta[late])} "
                     "(first tenth of the draws against the rest): means there are off by more than "
                     "their errors. Give more burn_in."
                 )
@@ -262,5 +263,6 @@ def _warn(message: str) -> None:
     warnings.warn(message, EquilibrationWarning, stacklevel=4)  # whoever called what calls `warn`
 
 
-def _named(beta: np.ndarray) -> str:
+def listed(beta: np.ndarray) -> str:
+    """Write the first of some β, as a message lists them."""
     return ", ".join(f"{b:.6g}" for b in beta[:6]) + (", …" if beta.size > 6 else "")

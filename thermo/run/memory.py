@@ -118,14 +118,19 @@ def check_chains(plan: Plan, means: Means) -> None:
     Raises
     ------
     InvalidInputError
-        Saying how much, for what, and how many replicas, β or measurements would fit.
+        Saying how much, for what, and how many replicas, β or sweeps, or what periods would fit.
     """
 
-    def fewer_draws(times: int) -> Plan:
+    def fewer_sweeps(sweeps: int) -> Plan:
+        return replace(plan, draws=sweeps // plan.measure_every)
+
+    def longer_periods(times: int) -> Plan:
         every = plan.measure_every * times
         return replace(plan, draws=plan.draws // times, measure_every=every)
 
-    longest = max(plan.snapshots_every or 1, plan.structure_factor_every or 1)  # one must be left
+    optional = ("snapshots_every", "structure_factor_every")
+    periods = ["measure_every", *(name for name in optional if getattr(plan, name))]
+    sweeps = plan.draws * plan.measure_every
     changes = [
         Change(
             "at most {} replicas",
@@ -138,9 +143,14 @@ def check_chains(plan: Plan, means: Means) -> None:
             lambda betas: chains_held(plan.with_chains(plan.beta[:betas], plan.replicas), means),
         ),
         Change(
-            "keeping {} times fewer draws and snapshots",
-            range(2, plan.draws // longest + 1),
-            lambda times: chains_held(fewer_draws(times), means),
+            "at most {} sweeps",
+            fewer_than(sweeps, plan.least_sweeps),
+            lambda sweeps: chains_held(fewer_sweeps(sweeps), means),
+        ),
+        Change(
+            f"{' and '.join(periods)} {{}} times as long",
+            range(2, sweeps // plan.least_sweeps + 1),
+            lambda times: chains_held(longer_periods(times), means),
         ),
     ]
     check_memory("the run", chains_held(plan, means), changes)

@@ -77,6 +77,12 @@ class Plan:
         return self.burn_in + self.draws * self.measure_every
 
     @property
+    def least_sweeps(self) -> int:
+        """The fewest sweeps after burn-in with which everything asked for is measured once."""
+        longest = max(self.snapshots_every or 1, self.structure_factor_every or 1)
+        return self.measure_every * longest
+
+    @property
     def snapshots(self) -> int:
         """Configurations kept of every chain."""
         return self.draws // self.snapshots_every if self.snapshots_every else 0

@@ -17,6 +17,7 @@ from thermo.estimate.jackknife import block_means, jackknife
 from thermo.estimate.slabs import slabs
 from thermo.models.spin_model import SpinModel
 from thermo.run.equilibration import Equilibration, equilibration
+from thermo.run.fluctuations import known_energy_variance, known_magnetization_variance, scaled
 from thermo.run.order_parameter import (
     field_response,
     lengths,
@@ -146,10 +147,17 @@ class Run:
 
     @cached_property
     def heat_capacity(self) -> MeanWithError:
-        """C/k = β² (⟨E²⟩ − ⟨E⟩²), never negative; 0 at β = 0 and where E never changes."""
+        """C/k = β² (⟨E²⟩ − ⟨E⟩²), never negative; 0 at β = 0 and where E cannot change.
+
+        nan, with a warning, where fluctuations cannot tell it (`thermo.run.fluctuations`):
+        of continuous spins where they are lost in the rounding of E, as they are at β = ±inf
+        (equipartition gives each degree of freedom ½ there); of others where at β = ±inf chains are
+        stuck beside the last level.
+        """
         variance = self._variance_of(self.energy_series.__getitem__, self.energy)
         variance = at_least(variance, self._unseen.energy.variance)
-        return _scaled(_scaled(variance, self.beta), self.beta)  # β² may be beyond float64
+        variance = known_energy_variance(variance, self.model, self.beta)
+        return scaled(scaled(variance, self.beta), self.beta)  # β² may be beyond float64
 
     @cached_property
     def susceptibility(self) -> MeanWithError:
@@ -158,24 +166,36 @@ class Run:
         In zero field by symmetry ⟨M⟩ = 0 and ⟨M²⟩ = ⟨\|M\|²⟩/d, d being the number of components
         (Ising 1, Potts q − 1, clock and XY 2, Heisenberg 3), which is used, except where the update
         conserves M. A Potts model's field acts on n₀ = ((q − 1)M + n)/q: a factor (q − 1)/q. See
-        `connected_susceptibility` for the ordered phase.
+        `connected_susceptibility` for the ordered phase. Infinite at β = ±inf with order; nan, with
+        a warning, where fluctuations of continuous spins are lost in the rounding of M.
         """
         factor = self.beta * field_response(self.model)
         symmetric = not np.any(self.model.fields)
         if symmetric and not self._conserves:
             bound = self._unseen.length.mean_square / order_components(self.model)
-            return _scaled(at_least(self._by_beta(self._mean_square), bound), factor)
+            square = at_least(self._by_beta(self._mean_square), bound)
+            square = known_magnetization_variance(square, self.model, self.beta, "χ")
+            return scaled(square, factor)
         variance = self._variance_of(self.magnetization_series.__getitem__, self.magnetization)
-        return _scaled(at_least(variance, self._unseen.magnetization.variance), factor)
+        variance = at_least(variance, self._unseen.magnetization.variance)
+        variance = known_magnetization_variance(
+            variance, self.model, self.beta, "χ", changes=not self._conserves
+        )
+        return scaled(variance, factor)
 
     @cached_property
     def connected_susceptibility(self) -> MeanWithError:
         r"""χ′ = β (⟨\|M\|²⟩ − ⟨\|M\|⟩²): fluctuation within one ordered state.
 
-        It peaks at transitions.
+        It peaks at transitions. nan, with a warning, as `susceptibility`.
         """
         variance = self._variance_of(self._lengths, self.absolute_magnetization)
-        return _scaled(at_least(variance, self._unseen.length.variance), self.beta)
+        variance = at_least(variance, self._unseen.length.variance)
+        changes = self.model.lattice.n_sites > 1 and not self._conserves
+        variance = known_magnetization_variance(
+            variance, self.model, self.beta, "χ′", changes=changes
+        )
+        return scaled(variance, self.beta)
 
     @cached_property
     def binder(self) -> MeanWithError:
@@ -406,17 +426,6 @@ def _variance(mean: np.ndarray, mean_of_squares: np.ndarray) -> np.ndarray:
 
 
 def _binder(fourth: np.ndarray, square: np.ndarray) -> np.ndarray:
-    empty = square == 0.0
+    empty = square**2 == 0.0
     ratio = np.where(empty, 3.0, fourth) / np.where(empty, 1.0, square) ** 2
     return 1.0 - ratio / 3.0
-
-
-def _scaled(estimate: MeanWithError, factor: np.ndarray) -> MeanWithError:
-    """Multiply by a power of β, with ±inf · 0 = 0: a quantity that never varies stays 0."""
-
-    def times(values: np.ndarray, by: np.ndarray) -> np.ndarray:
-        with np.errstate(over="ignore"):
-            return np.where(values == 0.0, 0.0, by) * values
-
-    mean = times(estimate.mean, factor)
-    return MeanWithError(mean, times(estimate.error, np.abs(factor)), estimate.ess, estimate.tau)

@@ -210,6 +210,10 @@ class TemperingPlan(Plan):
         return -(-self.replicas // self.ladders)
 
     @property
+    def least_sweeps(self) -> int:
+        return max(super().least_sweeps, self.exchange_every)
+
+    @property
     def observables(self) -> int:
         return super().observables + 1  # which configuration stands on the rung
 

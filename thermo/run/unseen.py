@@ -77,7 +77,7 @@ class Unseen:
             (1.0 - self.chance) * self.value**k + self.chance * self.excited**k for k in (2, 4)
         )
         before = np.where(self.value == 0.0, 0.0, 2.0 / 3.0)
-        after = 1.0 - fourth / (3.0 * np.where(second == 0.0, 1.0, second) ** 2)
+        after = 1.0 - fourth / (3.0 * np.where(second**2 == 0.0, 1.0, second) ** 2)
         return np.where(self.open, np.abs(after - before), 0.0)
 
 
@@ -158,16 +158,16 @@ class UnseenChanges:
         return self._of(partial(staggered_lengths, self.series), self._spin * self.movable)
 
     def structure_factor(self, estimate: MeanWithError, measurements: int) -> MeanWithError:
-        """Put bounds into S(k), arrays (B, ...), where it has no error since no energy changed."""
+        """Put bounds into S(k), arrays (B, ...), where it never changed."""
         n = self.model.lattice.n_sites
-        spin = self._beside(SPIN * self.movable, estimate)
+        spin = self._beside(self._spin * self.movable, estimate)
         change = (2.0 * np.sqrt(n * estimate.mean) + spin) * spin / n
         if self.conserved:
             change.reshape(self.beta.size, -1)[:, 0] = 0.0  # k = 0
         return self._bounded(estimate, change, measurements)
 
     def correlation_function(self, estimate: MeanWithError, measurements: int) -> MeanWithError:
-        """Put bounds into G(r), arrays (B, ...), where it has no error since no energy changed."""
+        """Put bounds into G(r), arrays (B, ...), where it never changed."""
         of_two = 2.0 * SPIN / self.model.lattice.n_sites  # a spin is in two of the n products
         change = np.broadcast_to(self._beside(of_two * self.movable, estimate), estimate.mean.shape)
         change = change.copy()
@@ -192,7 +192,8 @@ class UnseenChanges:
         return values.reshape(-1, *(1,) * (estimate.mean.ndim - 1))
 
     def _bounded(self, estimate: MeanWithError, change: Array, measurements: int) -> MeanWithError:
-        never = self._beside(self.energy.open, estimate) & (estimate.error == 0.0)
+        # Its own measurements count: other energies may all have been between two of them.
+        never = self._beside(self._possible, estimate) & (estimate.error == 0.0)
         return at_least(estimate, np.where(never, change / (measurements + 1.0), 0.0))
 
 

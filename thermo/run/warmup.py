@@ -17,6 +17,7 @@ from thermo.models.spin_model import SpinModel
 from thermo.run.annealing import population_annealing
 from thermo.run.demon import demon_thermometer
 from thermo.run.density_of_states import density_of_states
+from thermo.run.progress_bar import progress_bar
 from thermo.run.simulate import simulate
 from thermo.run.tempering import parallel_tempering
 from thermo.sampling.registry import accepted_updates
@@ -59,18 +60,20 @@ def warmup(*, seed: int = 0, progress: bool = False) -> dict[str, float]:
     >>> seconds["demon"] > 0.0
     True
     """
-    from tqdm.auto import tqdm
-
     seed, progress = checked_seed(seed), true_or_false(progress, "progress")
     seconds: dict[str, float] = {}
     work = list(_work(seed))
-    with warnings.catch_warnings():
+    with (
+        warnings.catch_warnings(),
+        progress_bar(progress, len(work), unit="kernel", what="compiling") as bar,
+    ):
         for of_few_sweeps in (EquilibrationWarning, UncertaintyWarning):
             warnings.simplefilter("ignore", of_few_sweeps)
-        for name, run in tqdm(work, disable=not progress, desc="compiling", leave=False):
+        for name, run in work:
             start = time.perf_counter()
             run()
             seconds[name] = time.perf_counter() - start
+            bar.update()
     return seconds
 
 
