@@ -50,4 +50,4 @@ with lecture_style(0.9):
     right.set_ylim(-0.5, len(students) - 0.3)
     right.xaxis.set_major_locator(MaxNLocator(5))
     right.set_xlabel("real text: nats below a uniform\nguess, at the β that fits it best")
-    right.set_title("What they know of real text")
+    right.set_title("What they know")
