@@ -189,14 +189,14 @@ def as_array(logits: Any, name: str) -> NDArray[Any]:
     if isinstance(logits, StoredLogits):
         return cast(NDArray[Any], logits)  # in the ways in which logits are read, it is one
     require_plain(logits, name)
-    if hasattr(logits, "detach"):  # a torch tensor; numpy has no bfloat16
-        tensor = logits.detach().cpu()
-        logits = tensor.float().numpy() if dtype_name(tensor) == "bfloat16" else tensor.numpy()
     try:
+        if hasattr(logits, "detach"):  # a torch tensor; numpy has no bfloat16
+            tensor = logits.detach().cpu().resolve_neg()
+            logits = tensor.float().numpy() if dtype_name(tensor) == "bfloat16" else tensor.numpy()
         array = np.asarray(logits)
         if array.dtype.kind != "f":
             array = as_real(array, name)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # of torch: quantised, nested, on "meta"
         raise InvalidInputError(f"{name} must be real numbers in a rectangular array.") from error
     return array
 
@@ -228,7 +228,8 @@ def require_plain(logits: Any, name: str) -> None:
     of its own what −inf says here. The lowest number of an 8-bit float, a mask elsewhere, may be
     a logit: there is not the room to tell.
     """
-    if np.ma.is_masked(logits):
+    rows = logits if isinstance(logits, list | tuple) else [logits]
+    if any(np.ma.is_masked(row) for row in rows):
         raise InvalidInputError(
             f"{name} are a masked array with masked entries; plain ones are accepted, with −inf "
             "for a masked token (filled(-np.inf))."

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from llm_bridge.errors import MissingExtraError, ModelLoadError, ModelNotFoundError
+from llm_bridge.module_locks import lock_of
 from thermo.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ class LanguageModel:
         out: NDArray[np.float32] | None = None
         for start, stop, first in windows(tokens.size, self.context_length):
             window = torch.from_numpy(tokens[start:stop])[None].to(device)
-            with torch.no_grad():
+            with lock_of(self.torch_module), torch.no_grad():
                 if parameters is None:
                     answer = self.torch_module(input_ids=window, use_cache=False)
                 else:

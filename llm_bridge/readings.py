@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from llm_bridge.models import LanguageModel
+from llm_bridge.module_locks import lock_of
 from thermo.arguments import one_of, whole_number
 from thermo.errors import InvalidInputError
 
@@ -161,7 +162,7 @@ def _forward(model: LanguageModel, rows: NDArray[np.int64], **more: Any) -> Any:
 
     device = next(model.torch_module.parameters()).device
     moved = {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in more.items()}
-    with torch.no_grad():
+    with lock_of(model.torch_module), torch.no_grad():
         return model.torch_module(
             input_ids=torch.from_numpy(np.ascontiguousarray(rows)).to(device), **moved
         )

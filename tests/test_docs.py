@@ -28,6 +28,7 @@ REFERENCE = re.findall(
 
 # Modules that have no page: what they hold is for the project's own use, or shown elsewhere.
 INTERNAL = {
+    "llm_bridge.module_locks",
     "thermo.arguments",
     "thermo.atomic_write",
     "thermo.cli",  # the page on the command line

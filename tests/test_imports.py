@@ -46,6 +46,7 @@ ORDER = (
     ("llm_bridge.errors",),
     ("llm_bridge.demo_model",),
     (
+        "llm_bridge.module_locks",
         "llm_bridge.models",
         "llm_bridge.stored_logits",
         "llm_bridge.logit_arrays",

@@ -22,6 +22,7 @@ __all__ = [
     "in_binary_units",
 ]
 
+_SMALLER = "less of several things at once, for no one change is enough"
 SHARE = 0.8  # of the available memory may be used: estimates of how much that is need some too
 
 
@@ -101,7 +102,7 @@ def check_memory(what: str, held: Mapping[str, float], changes: Sequence[Change]
     raise InvalidInputError(
         f"{what} would need {in_binary_units(sum(held.values()))} of memory{part} and "
         f"{in_binary_units(available)} are free; accepted, for it would fit: "
-        f"{' or '.join(offers) or 'a smaller lattice or fewer β'}"
+        f"{' or '.join(offers) or _SMALLER}"
     )
 
 

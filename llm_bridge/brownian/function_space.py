@@ -30,6 +30,7 @@ from llm_bridge.brownian.noise import WeightNoise
 from llm_bridge.brownian.selection import NoisyTensor, selected_tensors
 from llm_bridge.brownian.shared_factors import SharedFactors
 from llm_bridge.errors import UnsupportedNoiseError
+from llm_bridge.module_locks import lock_of
 from thermo.arguments import whole_number
 from thermo.errors import InvalidInputError
 
@@ -103,6 +104,7 @@ class FunctionSpaceNoise:
     are the same there: each layer that has a new input then waits for it once.
 
     Under correlation in time, a cached key or value keeps the weights that it was computed with.
+    Between entering and leaving, other threads that read the model wait.
     Rows of a batch must keep their places from pass to pass (no beam search), and a cache must not
     be cut back.
 
@@ -144,8 +146,11 @@ class FunctionSpaceNoise:
         )
         if chosen is None:
             chosen = selected_tensors(self._module, noise)
-        self._layers = _layers(self._module, chosen, self._state)
+        self._lock = lock_of(self._module)
+        with self._lock:
+            self._layers = _layers(self._module, chosen, self._state)
         self._handles: list[Any] = []
+        self._holds_lock = False
         self._under_way = False
         self._held = False
         self.positions = 0
@@ -154,6 +159,8 @@ class FunctionSpaceNoise:
     def __enter__(self) -> FunctionSpaceNoise:
         if self._handles:
             raise InvalidInputError("a reading is entered inside itself; accepted: a new one.")
+        self._lock.acquire()
+        self._holds_lock = True
         try:
             self._handles.append(
                 self._module.register_forward_pre_hook(self._begin, with_kwargs=True)
@@ -170,6 +177,9 @@ class FunctionSpaceNoise:
         while self._handles:
             self._handles[-1].remove()
             self._handles.pop()
+        if self._holds_lock:
+            self._holds_lock = False
+            self._lock.release()
 
     def hold(self) -> None:
         """Let the next pass be of one time: its weights do not wander from position to position.

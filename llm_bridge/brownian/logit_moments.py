@@ -16,6 +16,7 @@ from llm_bridge.brownian.noise import WeightNoise
 from llm_bridge.brownian.selection import NoisyTensor, selected_tensors
 from llm_bridge.errors import UnsupportedNoiseError
 from llm_bridge.models import windows
+from llm_bridge.module_locks import lock_of
 from thermo.errors import InvalidInputError
 from thermo.memory import Change, check_memory
 
@@ -233,9 +234,10 @@ def _read(
 
     device = next(model.torch_module.parameters()).device
     inputs = {"input_ids": torch.from_numpy(tokens)[None].to(device), "use_cache": False}
-    if parameters is None:
-        return model.torch_module(**inputs).logits[0]
-    return torch.func.functional_call(model.torch_module, parameters, (), inputs).logits[0]
+    with lock_of(model.torch_module):
+        if parameters is None:
+            return model.torch_module(**inputs).logits[0]
+        return torch.func.functional_call(model.torch_module, parameters, (), inputs).logits[0]
 
 
 def _is_of(tensor: NoisyTensor, module: torch.nn.Module | None) -> bool:

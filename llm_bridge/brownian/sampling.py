@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -16,6 +16,7 @@ from llm_bridge.brownian.regenerate import logits_of_regenerated, require_regene
 from llm_bridge.brownian.selection import NoisyTensor, selected_tensors
 from llm_bridge.errors import UnsupportedNoiseError
 from llm_bridge.models import windows
+from llm_bridge.module_locks import lock_of
 from thermo.arguments import one_of, shown, true_or_false, whole_number
 from thermo.errors import InvalidInputError
 
@@ -117,14 +118,29 @@ def sample_logits(
     >>> noisy.shape == (2, len(ids), len(model.vocabulary))
     True
     """
-    from thermo.run.progress_bar import progress_bar
-
     draws = whole_number(draws, "draws", 1)
     one_of(machine, "machine", ("auto", *MACHINES))
     antithetic = true_or_false(antithetic, "antithetic")
     progress = true_or_false(progress, "progress")
     kept = _result_type(dtype)
     tokens = model.checked_ids(ids)
+    with lock_of(model.torch_module):
+        return _sampled(model, tokens, noise, draws, machine, antithetic, kept, progress)
+
+
+def _sampled(
+    model: LanguageModel,
+    tokens: NDArray[np.int64],
+    noise: WeightNoise,
+    draws: int,
+    machine: str,
+    antithetic: bool,
+    kept: np.dtype[Any],
+    progress: bool,
+) -> NDArray[np.floating]:
+    """What `sample_logits` says, of checked arguments."""
+    from thermo.run.progress_bar import progress_bar
+
     chosen = selected_tensors(model.torch_module, noise)
     sizes = tokens.size, draws, kept.itemsize
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from llm_bridge.models import LanguageModel
+from llm_bridge.module_locks import lock_of
 
 __all__ = ["CachedReader"]
 
@@ -41,7 +42,7 @@ class CachedReader:
             kept = self._context if self._ids is None else max(self._context // 2, 1)
             new = whole = whole[:, -kept:]
             self._memory = None
-        with torch.no_grad():
+        with lock_of(self._module), torch.no_grad():
             answer = self._pass(whole if self._memory is None else new)
         # A model that remembers nothing reads everything again each time.
         self._memory = getattr(answer, "past_key_values", None)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from llm_bridge.models import LanguageModel
+from llm_bridge.module_locks import lock_of
 from llm_bridge.tokens.categories import row_mask
 from thermo.errors import InvalidInputError
 from thermo.run.progress_bar import progress_bar
@@ -101,7 +102,7 @@ def repeat_after_me(
     with progress_bar(progress, asked.size, unit="token", what="asking") as bar:
         for batch in np.array_split(asked, max(1, -(-asked.size // batch_size))):
             rows = [[*first, *(i for part in following for i in (t, *part))] for t in batch]
-            with torch.no_grad():
+            with lock_of(model.torch_module), torch.no_grad():
                 answer = model.torch_module(
                     input_ids=torch.tensor(rows, device=device), use_cache=False
                 )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 
 from llm_bridge.brownian import WeightNoise, sample_logits, sampling
 from llm_bridge.brownian.cost import predicted_cost
@@ -217,3 +219,21 @@ def test_predicted_cost(model: LanguageModel, law: str) -> None:
     assert cost("function_space", noise=annealed) <= cost("function_space")
     wide = predicted_cost("copies", model, chosen, noise, 16, False)
     assert wide >= cost("copies")  # without mirrored pairs every draw needs its own numbers
+
+
+@pytest.mark.parametrize("machine", ["copies", "function_space", "regenerate"])
+def test_two_threads_on_one_model_get_what_each_would_alone(
+    machine: str, model: LanguageModel, ids: np.ndarray
+) -> None:
+    """And a third that reads the clean model meanwhile reads the clean model."""
+    clean = model.logits(ids)
+    weights = [tensor.clone() for tensor in model.torch_module.parameters()]
+    noises = [WeightNoise(0.3, seed=seed) for seed in (1, 2)]
+    alone = [sample_logits(model, ids, noise, 4, machine) for noise in noises]
+    with ThreadPoolExecutor(3) as pool:
+        together = [pool.submit(sample_logits, model, ids, n, 4, machine) for n in noises]
+        readings = [pool.submit(model.logits, ids) for _ in range(8)]
+    for one, other in zip(alone, together, strict=True):
+        assert np.array_equal(one, other.result())
+    assert all(np.array_equal(reading.result(), clean) for reading in readings)
+    assert all(map(torch.equal, weights, model.torch_module.parameters()))

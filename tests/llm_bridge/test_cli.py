@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import pty
 import re
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -406,10 +409,13 @@ def test_json_is_one_document_on_standard_output_and_nothing_else(earlier: Earli
     assert found == written
 
 
-def test_progress_goes_to_standard_error(earlier: Earlier) -> None:
+STAGES = ("reading text", "Ising lattice", "logits over β")
+
+
+def test_progress_is_for_terminals(earlier: Earlier) -> None:
+    """And not for files: that terminals see the stages is shown where they are interrupted."""
     _, done = earlier
-    for stage in ("reading text", "Ising lattice", "logits over β"):
-        assert stage in done.stderr
+    assert not any(stage in done.stderr for stage in STAGES)
     assert "Traceback" not in done.stderr
 
 
@@ -424,7 +430,7 @@ def test_only_the_folder_asked_for_is_written(earlier: Earlier) -> None:
 
 @pytest.mark.parametrize(
     ("stage", "out"),
-    [("reading text", "new/deep"), ("logits over β", "new/deep"), ("logits over β", "o/x")],
+    [(STAGES[0], "new/deep"), (STAGES[1], "new/deep"), (STAGES[2], "new/deep"), (STAGES[2], "o/x")],
 )
 def test_ctrl_c_leaves_no_half_written_folder_and_the_earlier_result(
     earlier: Earlier, record_file: Path, stage: str, out: str
@@ -432,21 +438,26 @@ def test_ctrl_c_leaves_no_half_written_folder_and_the_earlier_result(
     """Interrupted among the spins, and while the pictures are drawn."""
     place, _ = earlier
     before = tree(place)
-    process = subprocess.Popen(
+    terminal, end = pty.openpty()
+    termios.tcsetwinsize(end, (24, 100))  # a bar is as long as there is room
+    with subprocess.Popen(
         [str(SPINLOGIT), "compare", "--logits", str(record_file), *QUICK, "--out", out],
-        cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stderr is not None
-    seen = b""
-    while stage.encode() not in seen:
-        chunk = os.read(process.stderr.fileno(), 4096)
-        assert chunk, seen
-        seen += chunk
-    process.send_signal(signal.SIGINT)
-    output, rest = process.communicate(timeout=120)
+        cwd=place, stdout=subprocess.PIPE, stderr=end,
+    ) as process:  # fmt: skip
+        os.close(end)
+        seen, interrupted = b"", False
+        with suppress(OSError):  # how Linux says that nobody writes to a terminal any more
+            while chunk := os.read(terminal, 4096):
+                seen += chunk
+                if not interrupted and stage.encode() in seen:
+                    process.send_signal(signal.SIGINT)
+                    interrupted = True
+        output, _ = process.communicate(timeout=120)
+    os.close(terminal)
+    assert interrupted, seen
     assert process.returncode == 130
     assert output == b""
-    assert b"Traceback" not in seen + rest
+    assert b"Traceback" not in seen
     if (place / "new").exists():  # the parent may be there already, but nothing in it
         (place / "new").rmdir()
     assert tree(place) == before

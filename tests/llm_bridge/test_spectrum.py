@@ -134,6 +134,19 @@ def test_what_is_no_plain_array_of_numbers_is_refused(method: str) -> None:
     assert energy_levels(torch.ones(2).bfloat16()).energies.tolist() == [-1.0, -1.0]
 
 
+def test_tensors_without_numbers_and_lists_of_masked_arrays_are_refused() -> None:
+    torch = pytest.importorskip("torch")
+    row = np.ma.array([0.0, 50.0, 1.0], mask=[False, True, False])
+    for logits in ([row], (row,), torch.empty((2, 3), device="meta")):
+        with pytest.raises(InvalidInputError, match=r"logits (are|must be)"):
+            thermodynamics(logits, 1.0)
+    x = torch.tensor([[0.0, 1.0]])
+    negated = torch.complex(x, x).conj().imag  # real numbers, stored with the other sign
+    np.testing.assert_array_equal(
+        thermodynamics(negated, 1.0).internal_energy, thermodynamics(-x, 1.0).internal_energy
+    )
+
+
 def test_beta_may_be_a_parameter_of_torch() -> None:
     torch = pytest.importorskip("torch")
     beta = torch.nn.Parameter(torch.tensor([1.0, -1.0]))

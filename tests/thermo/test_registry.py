@@ -38,12 +38,16 @@ def test_every_accepted_update_runs_at_both_signs_of_beta(model: Ising) -> None:
             replicas=12,
             update=update,
             measure_every=10,
+            snapshots_every=20,
             seed=3,
         )
         wanted = {"energy", *model.observables(run.final_spins)}
         assert set(run.series) == wanted, update
+        assert run.snapshots is not None
+        assert np.array_equal(run.snapshots[:, :, -1], run.final_spins)
+        # Each is of its own draw: none is a view of spins that went on.
         np.testing.assert_allclose(
-            model.energy(run.final_spins), run.energy_series[..., -1], atol=1e-9, err_msg=update
+            model.energy(run.snapshots), run.energy_series[..., 1::2], atol=1e-9, err_msg=update
         )
         for name, values in model.observables(run.final_spins).items():
             np.testing.assert_allclose(values, run.series[name][..., -1], atol=1e-9)

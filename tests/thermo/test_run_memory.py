@@ -336,7 +336,7 @@ def test_what_is_too_much_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -
 def test_what_nothing_can_help_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available_bytes", lambda: 1000)
     arguments = {"model": ISING, "beta": [0.1], "sweeps": 1, "burn_in": 0, "replicas": 2}
-    assert offers(simulate, arguments) == ["a smaller lattice", "fewer β"]
+    assert offers(simulate, arguments) == [memory._SMALLER]
 
 
 def test_of_every_kind_of_batch_it_is_known_what_it_holds() -> None:

@@ -74,7 +74,7 @@ class DifferenceModel(SpinModel):
 
     @abstractmethod
     def spins_of(self, states: ArrayLike) -> NDArray[np.int8]:
-        """Return spins in their public form from states 0 … q − 1, same shape."""
+        """Return spins in their public form, a new array, from states 0 … q − 1 of that shape."""
 
     @property
     def energy_bounds(self) -> tuple[float, float]:

@@ -26,8 +26,8 @@ class NumberedModel(DifferenceModel):
         return self._checked_numbers(s)
 
     def spins_of(self, states: ArrayLike) -> NDArray[np.int8]:
-        """Return the states as they are, int8 of the same shape."""
-        return np.asarray(states, dtype=np.int8)
+        """Return a copy of the states as they are, int8 of the same shape."""
+        return np.array(states, dtype=np.int8)
 
     def delta_energy(self, spins: ArrayLike, site: int, new: ArrayLike) -> Array:
         """Return how much the energy of each configuration would grow if `site` became `new`.

@@ -25,8 +25,9 @@ class Batch(Protocol):
     beta : ndarray, shape (chains,)
         Any real numbers or ±inf, not NaN; may be set at any time: chains go on from where they are.
     spins : ndarray, shape (chains, n) or (chains, n, d)
-        Configurations in the model's public form; may be set, to one for each chain or one for
-        all. What the model does not take for spins, and any other shape, is an `InvalidInputError`.
+        A copy of the configurations in the model's public form; may be set, to one for each chain
+        or one for all. What the model does not take for spins, and any other shape, is an
+        `InvalidInputError`.
     """
 
     model: Any
