@@ -49,6 +49,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.viewcode",
     "numpydoc",
+    "sphinx_gallery.gen_gallery",
     "sphinxcontrib.bibtex",
     "matplotlib.sphinxext.plot_directive",
     "command_help",
@@ -56,7 +57,7 @@ extensions = [
     "measured",
 ]
 suppress_warnings = ["config.cache"]  # autosummary_context holds a function
-exclude_patterns = ["_build", "_templates", "extensions", "figures"]
+exclude_patterns = ["_build", "_templates", "extensions", "figures", "gallery"]
 templates_path = ["_templates"]
 default_role = "py:obj"  # `name` is a link where the name is known, code elsewhere
 html_math_renderer = "mathml"
@@ -81,6 +82,22 @@ plot_html_show_formats = False
 plot_html_show_source_link = False
 plot_include_source = False
 plot_basedir = str(Path(__file__).parent)
+
+# Scripts that are pages: run while the site is built, an error of one is an error of the site.
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "laboratory",
+    "filename_pattern": r"/plot_",
+    "image_scrapers": ("gallery_pictures.picture_scraper",),
+    "reset_modules": (),
+    "abort_on_example_error": True,
+    "remove_config_comments": True,
+    "show_memory": False,
+    "min_reported_time": 3600,
+    "write_computation_times": False,
+    "download_all_examples": False,
+    "within_subsection_order": "ExampleTitleSortKey",
+}
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"{project} {release}"

@@ -17,6 +17,7 @@ from llm_bridge.commands.text_temperature import text_temperature_command
 from llm_bridge.commands.tokens import tokens_command
 from llm_bridge.commands.train_demo_model import train_demo_model_command
 from thermo.cli import COMMANDS
+from thermo.cli.lab import lab
 from thermo.errors import SpinlogitError
 from thermo.printable import printable
 
@@ -58,6 +59,7 @@ _COMMANDS = {
 }
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
+app.add_typer(lab, name="lab")
 
 
 def main() -> None:
@@ -79,9 +81,9 @@ def main() -> None:
         # A usage error of the command line (unknown option, wrong type) knows its exit status.
         if not (hasattr(error, "exit_code") and hasattr(error, "format_message")):
             raise
-        if len(sys.argv) > 1:
+        if type(error).__name__ != "NoArgsIsHelpError":
             _fail(f"{error.format_message()} (see '{_asked(error)} --help')")
-        app(["--help"])
+        app([*sys.argv[1:], "--help"])
     if status == 130:
         print("spinlogit: interrupted; nothing half-written is left", file=sys.stderr)
     sys.exit(status if isinstance(status, int) else 0)
@@ -89,8 +91,11 @@ def main() -> None:
 
 def _asked(error: Any) -> str:
     """The command that a usage error is of, as its help is asked for."""
-    context = getattr(error, "ctx", None)
-    return f"spinlogit {context.info_name}" if context and context.parent else "spinlogit"
+    context, names = getattr(error, "ctx", None), []
+    while context and context.parent:
+        names.insert(0, context.info_name)
+        context = context.parent
+    return " ".join(["spinlogit", *names])
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

@@ -25,7 +25,7 @@ from thermo.temperature import beta_from_temperature, temperature_from_beta
 from thermo.thermometry import fit_beta, matching_beta
 
 if TYPE_CHECKING:
-    from thermo import errors, exact, freedom, lattice, models, plots
+    from thermo import errors, exact, freedom, laboratory, lattice, models, plots
     from thermo.models.clock import Clock
     from thermo.models.disorder import j1_j2, spin_glass
     from thermo.models.heisenberg import Heisenberg
@@ -63,7 +63,7 @@ _LAZY = {
     "demon_thermometer": "thermo.run.demon",
     "suggest_ladder": "thermo.run.ladder",
 }
-_MODULES = ("errors", "exact", "freedom", "lattice", "models", "plots")
+_MODULES = ("errors", "exact", "freedom", "laboratory", "lattice", "models", "plots")
 
 __all__ = [
     "beta_from_temperature",

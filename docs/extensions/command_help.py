@@ -18,10 +18,11 @@ class CommandHelp(Directive):
     """The help text of a subcommand (of ``spinlogit`` itself without an argument)."""
 
     optional_arguments = 1
+    final_argument_whitespace = True  # ``lab engine``
 
     def run(self) -> list[nodes.Node]:
         """Run the command in this process and show what it says."""
-        words = [*self.arguments, "--help"]
+        words = [*" ".join(self.arguments).split(), "--help"]
         with mock.patch.dict(os.environ, {"COLUMNS": "90", "NO_COLOR": "1"}):
             result = CliRunner().invoke(command_line, words, prog_name="spinlogit")
         if result.exit_code != 0:

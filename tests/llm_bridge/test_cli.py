@@ -11,9 +11,10 @@ import signal
 import subprocess
 import sys
 import termios
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,20 @@ from llm_bridge.cli import app, main
 from llm_bridge.logits import LogitRecord
 
 SPINLOGIT = Path(sys.executable).with_name("spinlogit")
-COMMANDS = sorted(get_command(app).commands)  # type: ignore[attr-defined]
+
+
+def leaves(group: Any, *above: str) -> Iterator[tuple[str, Any]]:
+    """Every command with its words, those of a group too: ``"lab paramagnet"``."""
+    for name, command in sorted(group.commands.items()):
+        if hasattr(command, "commands"):
+            yield from leaves(command, *above, name)
+        else:
+            yield " ".join([*above, name]), command
+
+
+PARSERS = dict(leaves(get_command(app)))
+COMMANDS = [*PARSERS]
+GROUPS = ["lab"]
 Capture = pytest.CaptureFixture[str]
 QUICK = ("--sweeps", "1000", "--draws", "4")
 
@@ -241,7 +255,7 @@ def test_a_command_that_does_not_exist(desk: Path) -> None:
 def test_an_option_that_does_not_exist(
     command: str, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    done = here([command, "--verbose"], desk, monkeypatch, capsys)
+    done = here([*command.split(), "--verbose"], desk, monkeypatch, capsys)
     assert_one_clear_line(done, "--verbose")
     assert done.stderr.endswith(f"(see 'spinlogit {command} --help')\n")
 
@@ -314,25 +328,34 @@ def test_a_failure_in_the_middle_stands_on_a_line_of_its_own(
 # help
 
 
-@pytest.mark.parametrize("arguments", [(), ("--help",), *((name, "--help") for name in COMMANDS)])
-def test_help_shows_an_example(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    done = run(*arguments, cwd=tmp_path)
-    assert done.returncode == 0
-    assert done.stderr == ""
-    assert "Example" in done.stdout
+@pytest.mark.parametrize("group", ["", *GROUPS])
+@pytest.mark.parametrize("asked", ["", " --help"])
+def test_help_of_a_group_shows_an_example_and_its_commands(
+    group: str, asked: str, tmp_path: Path
+) -> None:
+    done = run(*f"{group}{asked}".split(), cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    (example,) = re.findall(r"^ *Example: +spinlogit (.+)$", done.stdout, re.MULTILINE)
+    assert any(example.startswith(command) for command in COMMANDS)
+    for command in COMMANDS:
+        if command.startswith(group):
+            assert command.removeprefix(f"{group} ").split()[0] in done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_an_example(command: str, tmp_path: Path) -> None:
+    done = run(*command.split(), "--help", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
     examples = re.findall(r"^ +(?:Example: +)?spinlogit (.+)$", done.stdout, re.MULTILINE)
-    assert any(example.split()[0] in COMMANDS for example in examples)
-    if arguments and arguments[0] != "--help":
-        assert all(example.startswith(arguments[0]) for example in examples)
-        for option in ("--seed", "--json"):
-            assert option in done.stdout
-    else:
-        assert all(name in done.stdout for name in COMMANDS)
+    assert examples
+    assert all(example.startswith(command) for example in examples)
+    for option in ("--seed", "--json"):
+        assert option in done.stdout
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_examples_of_the_help_use_options_that_exist(command: str) -> None:
-    parser = get_command(app).commands[command]  # type: ignore[attr-defined]
+    parser = PARSERS[command]
     known = {option for parameter in parser.params for option in parameter.opts}
     examples = re.findall(rf"spinlogit {command}(.*)", parser.help)
     assert examples
@@ -340,7 +363,9 @@ def test_the_examples_of_the_help_use_options_that_exist(command: str) -> None:
         assert set(re.findall(r"--[a-z-]+", example)) <= known
 
 
-@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], *([*name.split(), "--help"] for name in ["lab", *COMMANDS])]
+)
 def test_help_loads_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
     """Not a matter of seconds but of what is loaded: that stays true on any machine."""
     code = (

@@ -12,14 +12,16 @@ from thermo.models.spin_model import SpinModel
 __all__ = ["identity"]
 
 
-def identity(model: SpinModel, **settings: Any) -> dict[str, Any]:
+def identity(model: SpinModel | None, **settings: Any) -> dict[str, Any]:
     """Return what tells a run from all others: its model and its settings.
 
     Parameters
     ----------
-    model : SpinModel
+    model : SpinModel or None
+        None for what has no spins.
     **settings
-        Numbers, text, None and arrays, which are named by their SHA-256.
+        Numbers, text, None, spin models, arrays, which are named by their SHA-256, and tuples of
+        these.
 
     Examples
     --------
@@ -28,11 +30,16 @@ def identity(model: SpinModel, **settings: Any) -> dict[str, Any]:
     >>> identity(Ising(chain(4)), run="example", beta=np.zeros(2))["beta"]
     'float64 (2,) 374708fff7719dd5'
     """
-    described = {f"model {name}": value for name, value in model.description().items()}
+    of_model = {} if model is None else model.description()
+    described = {f"model {name}": value for name, value in of_model.items()}
     return {name: _named(value) for name, value in {**described, **settings}.items()}
 
 
 def _named(value: Any) -> Any:
+    if isinstance(value, SpinModel):
+        return {name: _named(part) for name, part in value.description().items()}
+    if isinstance(value, tuple):
+        return [_named(part) for part in value]
     if not isinstance(value, np.ndarray):
         return value.item() if isinstance(value, np.generic) else value
     digest = hashlib.sha256()

@@ -1,0 +1,1 @@
+"""Pictures of the laboratory: each takes what an experiment returned."""
