@@ -7,10 +7,12 @@ engine's seeds, progress and checkpoints (`thermo.laboratory.trajectories`). Pic
 
 # At once, not on first use: a function here is called like its module, which would take its place.
 from thermo.laboratory.finding import Experiment, Finding
+from thermo.laboratory.freedom import freedom
 from thermo.laboratory.paramagnet import paramagnet
 
 __all__ = [
     "Experiment",
     "Finding",
+    "freedom",
     "paramagnet",
 ]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import typer
 
+from thermo.cli.lab.freedom import freedom_command
 from thermo.cli.lab.paramagnet import paramagnet_command
 
 __all__ = ["EXPERIMENTS", "lab"]
 
 EXPERIMENTS = {
     "paramagnet": paramagnet_command,
+    "freedom": freedom_command,
 }
 
 lab = typer.Typer(
