@@ -10,8 +10,8 @@ import typer
 from llm_bridge.commands.model_option import ModelOption
 from llm_bridge.errors import TextTooShortError
 from thermo.cli.betas import parse_betas
-from thermo.cli.output import JsonFlag, OverwriteFlag, SeedOption, check_output, print_json
-from thermo.errors import InvalidInputError
+from thermo.cli.output import JsonFlag, OverwriteFlag, SeedOption, print_json
+from thermo.cli.pictures import PictureOption, check_picture, write_picture
 from thermo.printable import printable
 
 __all__ = ["temperature_sweep_command"]
@@ -40,7 +40,7 @@ def temperature_sweep_command(
         int, typer.Option("--prompt-tokens", help="Of the text, that each of them goes on from.")
     ] = 24,
     max_tokens: Annotated[int, typer.Option("--max-tokens", help="Length of each of them.")] = 64,
-    out: Annotated[Path | None, typer.Option("--out", help="Picture to write (.png).")] = None,
+    out: PictureOption = None,
     overwrite: OverwriteFlag = False,
     seed: SeedOption = 0,
     as_json: JsonFlag = False,
@@ -62,11 +62,7 @@ def temperature_sweep_command(
     from llm_bridge.sweep.temperature_sweep import temperature_sweep
     from llm_bridge.text.files import naming, read_text
 
-    check_output(out, overwrite)
-    if out is not None and out.suffix != ".png":
-        raise InvalidInputError(
-            f"--out {printable(str(out))} was given; accepted: a name that ends in .png"
-        )
+    check_picture(out, overwrite)
     betas = parse_betas(beta, temperature) if beta or temperature else None
     words = None if text is None else read_text(text)
     reader = load_model(model)
@@ -76,10 +72,9 @@ def temperature_sweep_command(
             prompt_tokens=prompt_tokens, max_tokens=max_tokens, seed=seed, progress=True,
         )  # fmt: skip
     if out is not None:
-        from llm_bridge.sweep.picture import sweep_png
-        from thermo.atomic_write import write_atomically
+        from llm_bridge.sweep.picture import sweep_picture
 
-        write_atomically(out, sweep_png(sweep))
+        write_picture(sweep_picture(sweep), out)
     if as_json:
         print_json(sweep.to_dict())
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,8 @@ import numpy as np
 import typer
 
 from llm_bridge.commands.model_option import ModelOption
-from thermo.cli.output import JsonFlag, OverwriteFlag, SeedOption, check_output, plain, print_json
+from thermo.cli.output import JsonFlag, OverwriteFlag, SeedOption, plain, print_json
+from thermo.cli.pictures import check_picture, write_picture
 from thermo.errors import InvalidInputError
 from thermo.printable import printable
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["text_temperature_command"]
 
-_PICTURES = (".png", ".svg", ".pdf")
 _DOUBTFUL = 0.01
 _NUMBERS = (
     "beta", "stderr", "curvature_error", "bootstrap_error", "temperature", "scale", "cross_entropy",
@@ -74,12 +73,7 @@ def text_temperature_command(
         raise InvalidInputError(
             "no text was given; accepted: one FILE or more, or --logits with a saved record"
         )
-    check_output(out, overwrite)
-    if out is not None and out.suffix not in _PICTURES:
-        raise InvalidInputError(
-            f"--out {printable(str(out))} was given; accepted: a name that ends in "
-            f"{', '.join(_PICTURES)}"
-        )
+    check_picture(out, overwrite)
     found = []
     for name, record in _records(texts, records, model, positions):
         with naming(name):
@@ -146,15 +140,12 @@ def _records(
 
 def _write_picture(out: Path, found: list[tuple[str, TextTemperature, BetaAlongText]]) -> None:
     from llm_bridge.text.pictures import TextPanel, text_overview
-    from thermo.atomic_write import write_atomically
 
     panels = [
         TextPanel(name, fit.beta, fit.stderr, fit.scale, fit.positions, fit.misfit.histogram, along)
         for name, fit, along in found
     ]
-    picture = io.BytesIO()
-    text_overview(panels).savefig(picture, format=out.suffix[1:])
-    write_atomically(out, picture.getvalue())
+    write_picture(text_overview(panels), out)
 
 
 def _document(name: str, fit: TextTemperature, along: BetaAlongText) -> dict[str, Any]:

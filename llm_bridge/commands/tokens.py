@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,8 @@ import typer
 from llm_bridge.commands.model_option import ModelOption
 from llm_bridge.errors import TextTooShortError
 from thermo.arguments import one_of
-from thermo.cli.output import JsonFlag, OverwriteFlag, SeedOption, check_output, print_json
+from thermo.cli.output import JsonFlag, OverwriteFlag, SeedOption, print_json
+from thermo.cli.pictures import PictureOption, check_picture, write_picture
 from thermo.errors import InvalidInputError
 from thermo.printable import printable
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from llm_bridge.tokens.bottom import Bottom
 
 __all__ = ["tokens_command"]
-
-_PICTURES = (".png", ".svg", ".pdf")
 
 
 def tokens_command(
@@ -53,9 +51,7 @@ def tokens_command(
         "argmin_share"
     ),
     top: Annotated[int, typer.Option("--top", min=1, help="Tokens to show.")] = 20,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Picture to write (.png, .svg, .pdf).")
-    ] = None,
+    out: PictureOption = None,
     overwrite: OverwriteFlag = False,
     seed: SeedOption = 0,
     as_json: JsonFlag = False,
@@ -77,12 +73,7 @@ def tokens_command(
     from llm_bridge.tokens.prompts import cut_prompts, read_prompts
     from llm_bridge.tokens.table import SHOWN, SIDES
 
-    check_output(out, overwrite)
-    if out is not None and out.suffix not in _PICTURES:
-        raise InvalidInputError(
-            f"--out {printable(str(out))} was given; accepted: a name ending in "
-            + ", ".join(_PICTURES)
-        )
+    check_picture(out, overwrite)
     one_of(sort, "--sort", tuple(SIDES))
     one_of(positions, "--positions", ("all", "last"))
     if prompts is not None and text is not None:
@@ -113,11 +104,8 @@ def tokens_command(
     first = table.sorted_by(sort).take(slice(top))
     if out is not None:
         from llm_bridge.tokens.pictures import overview
-        from thermo.atomic_write import write_atomically
 
-        image = io.BytesIO()
-        overview(table, found).savefig(image, format=out.suffix[1:])
-        write_atomically(out, image.getvalue())
+        write_picture(overview(table, found), out)
     if as_json:
         print_json(
             {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,6 @@ __all__ = [
     "plot_heat_capacity",
     "plot_perplexity",
     "plot_text_quality",
-    "sweep_png",
     "sweep_picture",
 ]
 
@@ -57,14 +55,6 @@ def sweep_picture(sweep: TemperatureSweep) -> Figure:
         figure = draw_panels(Figure(figsize=(18, 12.4)), sweep)
         figure.canvas.draw()  # lay out while the style is in force
     return figure
-
-
-def sweep_png(sweep: TemperatureSweep) -> bytes:
-    """The same as a PNG file."""
-    buffer = io.BytesIO()
-    with lecture_style(0.86):
-        sweep_picture(sweep).savefig(buffer, format="png")
-    return buffer.getvalue()
 
 
 def plot_entropy(ax: Axes, sweep: TemperatureSweep) -> Axes:

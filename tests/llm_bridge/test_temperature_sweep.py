@@ -22,12 +22,12 @@ from llm_bridge.logits import record_logits
 from llm_bridge.models import LanguageModel
 from llm_bridge.spectrum import thermodynamics
 from llm_bridge.sweep.heat_capacity_peak import heat_capacity_peak
-from llm_bridge.sweep.picture import sweep_png
 from llm_bridge.sweep.result import TemperatureSweep
 from llm_bridge.sweep.temperature_sweep import TEMPERATURES, temperature_sweep
 from llm_bridge.text.files import read_text
 from llm_bridge.text.loops import loop_share
 from llm_bridge.text.python_syntax import parses_so_far
+from thermo.cli.pictures import write_picture
 from thermo.errors import InvalidInputError
 from thermo.estimate.proportion import wilson_interval
 from thermo.temperature import beta_from_temperature
@@ -304,13 +304,14 @@ def test_seeds(model, text: str) -> None:
     assert len({*one, *other}) == 4  # two texts at one β share no random numbers
 
 
-def test_document_picture_and_table(sweep: TemperatureSweep) -> None:
+def test_document_picture_and_table(sweep: TemperatureSweep, tmp_path: Path) -> None:
     document = json.loads(json.dumps(sweep.to_dict(), allow_nan=False))
     again = TemperatureSweep.from_dict(document)
     assert again.to_dict() == sweep.to_dict()
     assert again.rows() == sweep.rows()
     assert isinstance(again.plot(), Figure)
-    assert sweep_png(again).startswith(b"\x89PNG")
+    write_picture(again.plot(), tmp_path / "sweep.png")
+    assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
     assert [len(row) for row in sweep.rows()] == [len(sweep.rows()[0])] * 6
 
 
