@@ -26,6 +26,7 @@ from thermo.laboratory.classical_draws import (
     rigid_diatomics,
 )
 from thermo.laboratory.finding import Experiment, Finding
+from thermo.memory import check_memory_of
 from thermo.models.oscillator import Oscillator
 from thermo.models.two_level import TwoLevel
 
@@ -172,10 +173,10 @@ def freedom(
         Inverse temperature of all of them, finite and of either sign; what has no highest energy
         has no equilibrium at β ≤ 0, and the table says so.
     atoms : int
-        Of the classical systems, 2 … 4096 (the crystal has the next lower cube, at least 3³), and
+        Of the classical systems, 2 … 1000 (the crystal has the next lower cube, at least 3³), and
         of the two-level systems.
     spins_per_side : int
-        L of the L×L Ising torus, even, 4 … 32.
+        L of the L×L Ising torus, 4 … 32.
     draws : int
         At least 100, of each classical system.
     seed : int
@@ -202,9 +203,10 @@ def freedom(
     ['no momenta', 'not quadratic', '', 'discrete', '', '', '']
     """
     beta = finite_number(beta, "beta")
-    atoms = whole_number(atoms, "atoms", 2, most=4096)
+    atoms = whole_number(atoms, "atoms", 2, most=1000)
     side = whole_number(spins_per_side, "spins_per_side", 4, most=32)
     draws = whole_number(draws, "draws", 100)
+    check_memory_of(draws, 8 * 3 * 2 * atoms * 4, "draws")
     seeds = np.random.SeedSequence(checked_seed(seed)).spawn(4)
     generators = [np.random.default_rng(one) for one in seeds]
     edge = max(3, math.floor(atoms ** (1 / 3) + 1e-9))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import typer
 
 from thermo.cli.lab.freedom import freedom_command
@@ -9,7 +11,7 @@ from thermo.cli.lab.paramagnet import paramagnet_command
 
 __all__ = ["EXPERIMENTS", "lab"]
 
-EXPERIMENTS = {
+EXPERIMENTS: dict[str, Callable[..., None]] = {
     "paramagnet": paramagnet_command,
     "freedom": freedom_command,
 }
