@@ -19,6 +19,7 @@ from thermo.lattice import (
     Lattice,
     chain,
     cubic,
+    fcc,
     from_description,
     from_edges,
     from_networkx,
@@ -46,6 +47,8 @@ from thermo.lattice.colouring import coloured
         (honeycomb(5), 50, 3, True),
         (cubic(3), 27, 6, False),
         (cubic(4), 64, 6, True),
+        (fcc(3), 27, 12, False),
+        (fcc(4), 64, 12, False),
     ],
 )
 def test_periodic_lattices_are_regular(
@@ -66,6 +69,7 @@ def test_periodic_lattices_are_regular(
         (honeycomb(3, periodic=False), 9 + 2 * 3 * 2),
         (cubic(3, periodic=False), 3 * 9 * 2),
         (king(4, periodic=False), 2 * 4 * 3 + 2 * 3 * 3),
+        (fcc(3, periodic=False), 3 * 9 * 2 + 3 * 3 * 4),
         (square(2, periodic=False), 4),
     ],
 )
@@ -79,6 +83,18 @@ def test_square_neighbours_are_the_four_nearest_sites() -> None:
         for y in range(5):
             near = {((x + 1) % 5, y), ((x - 1) % 5, y), (x, (y + 1) % 5), (x, (y - 1) % 5)}
             assert {divmod(int(k), 5) for k in table[x, y]} == near
+
+
+def test_fcc_neighbours_are_the_twelve_nearest_sites() -> None:
+    i, j, k = np.indices((5, 5, 5)).reshape(3, -1)
+    place = np.stack([j + k, i + k, i + j], axis=1)
+    axes = np.array([[0, 5, 5], [5, 0, 5], [5, 5, 0]])  # of the torus, itself an fcc lattice
+    images = np.array(list(product((-1, 0, 1), repeat=3))) @ axes
+    apart = place[:, None, None] - place[None, :, None] + images
+    distance = np.min(np.sum(apart**2, axis=-1), axis=-1)
+    neighbours = [np.flatnonzero(row == 2).tolist() for row in distance]
+    assert fcc(5).neighbours.tolist() == neighbours
+    assert np.min(distance[distance > 0]) == 2
 
 
 def test_honeycomb_has_no_triangles_squares_or_pentagons() -> None:
@@ -173,6 +189,7 @@ REGULAR = [
     (honeycomb, 3),
     (cubic, 3),
     (cubic, 4),
+    (fcc, 4),
 ]
 
 
@@ -220,7 +237,7 @@ def test_hard_graphs_are_coloured_too() -> None:
     assert not large.colours_are_fewest
 
 
-@pytest.mark.parametrize("make", [chain, square, king, triangular, honeycomb, cubic])
+@pytest.mark.parametrize("make", [chain, square, king, triangular, honeycomb, cubic, fcc])
 @pytest.mark.parametrize("periodic", [True, False])
 def test_a_description_gives_the_same_lattice_back(make, periodic: bool) -> None:
     lattice = make(4, periodic)
@@ -312,6 +329,7 @@ def test_a_lattice_cannot_be_changed() -> None:
         (lambda: square(2.5), "2.5"),  # type: ignore[arg-type]
         (lambda: square(50_000), r"would need .* of memory and .* free; .*at most \d+ cells"),
         (lambda: king(2), "at least 3"),
+        (lambda: fcc(2), "at least 3"),
         (lambda: from_edges(0, []), "n = 0"),
         (lambda: from_edges(2**31, []), "1 … 2147483647"),
         (lambda: from_sparse(np.eye(3)), "ndarray of shape"),

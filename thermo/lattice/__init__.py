@@ -7,6 +7,7 @@ from thermo.lattice.lattice import Lattice
 from thermo.lattice.regular import (
     chain,
     cubic,
+    fcc,
     from_description,
     honeycomb,
     king,
@@ -18,6 +19,7 @@ __all__ = [
     "Lattice",
     "chain",
     "cubic",
+    "fcc",
     "from_description",
     "from_edges",
     "from_networkx",

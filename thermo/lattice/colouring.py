@@ -46,6 +46,9 @@ def formula(family: str, shape: tuple[int, ...], periodic: bool) -> NDArray[np.i
         # King: the four sites of a square are neighbours of one another. Triangular: a colouring
         # with three would be the one above, which does not close around this torus.
         return (2 * (place[0] % 2) + place[1] % 2).ravel()
+    if family == "fcc" and not (periodic and length % 2):
+        # The four simple cubic lattices it is made of; a tetrahedron has a site of each.
+        return (2 * ((place[0] + place[1]) % 2) + (place[1] + place[2]) % 2).ravel()
     return None
 
 

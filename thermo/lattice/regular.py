@@ -1,4 +1,4 @@
-"""The regular lattices: chain, square, king, triangular, honeycomb, cubic."""
+"""The regular lattices: chain, square, king, triangular, honeycomb, cubic, fcc."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from thermo.memory import check_memory_of
 __all__ = [
     "chain",
     "cubic",
+    "fcc",
     "from_description",
     "honeycomb",
     "king",
@@ -198,6 +199,45 @@ def cubic(L: int, periodic: bool = True) -> Lattice:
     return _cells("cubic", (L, L, L), 1, bonds, periodic)
 
 
+def fcc(L: int, periodic: bool = True) -> Lattice:
+    r"""Return the face-centred cubic lattice of L×L×L primitive cells: twelve neighbours.
+
+    Site (i, j, k) lies at :math:`\tfrac a2 (j + k,\, i + k,\, i + j)`, with a the edge of the cubic
+    cell that holds four sites: its coordinates are any three integers of even sum, in units of a/2.
+    Neighbours are a/√2 apart, along the axes i, j, k and their differences, and every bond is part
+    of tetrahedra: an antiferromagnet is frustrated.
+
+    Parameters
+    ----------
+    L : int
+        At least 3 on the torus, 2 with open faces. The torus has all symmetries of the cube.
+        Antiferromagnetic order of type I, planes (100) of alternating sign, fits it if L is even;
+        its wave vectors are (0, π, π), (π, 0, π) and (π, π, 0) along the axes i, j, k.
+    periodic : bool
+        Whether opposite faces are joined.
+
+    Returns
+    -------
+    Lattice
+
+    Raises
+    ------
+    InvalidInputError
+        A size below the least, or not an integer.
+
+    Examples
+    --------
+    >>> lattice = fcc(4)
+    >>> lattice.n_edges, int(lattice.colouring.max()) + 1
+    (384, 4)
+    """
+    bonds = [
+        (0, 0, step)
+        for step in ((0, 0, 1), (0, 1, 0), (1, 0, 0), (0, 1, -1), (1, 0, -1), (1, -1, 0))
+    ]
+    return _cells("fcc", (L, L, L), 1, bonds, periodic)
+
+
 def from_description(description: Mapping[str, Any]) -> Lattice:
     """Return the lattice that a `Lattice.description` describes.
 
@@ -279,4 +319,6 @@ def _cells(
     return replace(graph, shape=shape + cell, family=name, periodic=periodic)
 
 
-_FAMILIES = {make.__name__: make for make in (chain, square, king, triangular, honeycomb, cubic)}
+_FAMILIES = {
+    make.__name__: make for make in (chain, square, king, triangular, honeycomb, cubic, fcc)
+}

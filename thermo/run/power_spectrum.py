@@ -37,7 +37,7 @@ def check_periodic(lattice: Lattice, name: str) -> None:
     if not lattice.periodic or lattice.family == "honeycomb":
         raise InvalidInputError(
             f"{name} was given for {lattice.name}; accepted: a periodic lattice with one site per "
-            "cell (chain, square, king, triangular, cubic), where wave vectors are defined"
+            "cell (chain, square, king, triangular, cubic, fcc), where wave vectors are defined"
         )
 
 
