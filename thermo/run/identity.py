@@ -12,7 +12,7 @@ from thermo.models.spin_model import SpinModel
 __all__ = ["identity"]
 
 
-def identity(model: SpinModel | None, **settings: Any) -> dict[str, Any]:
+def identity(model: SpinModel | None, /, **settings: Any) -> dict[str, Any]:
     """Return what tells a run from all others: its model and its settings.
 
     Parameters

@@ -1,0 +1,490 @@
+"""Purcell and Pound's experiment: a field is reversed faster than the spins in it can follow."""
+
+from __future__ import annotations
+
+import math
+import os
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thermo.arguments import as_real, finite_number, shown, whole_number
+from thermo.errors import InvalidInputError, UnboundedSpectrumError
+from thermo.laboratory.finding import Experiment, Finding
+from thermo.laboratory.measured import Measured, derived, measured
+from thermo.laboratory.ramsey import Condition, ramsey_conditions
+from thermo.laboratory.relaxation_courses import agreement_time, entropy_along, integral, zero_of
+from thermo.laboratory.reversal_master_equation import (
+    MOST_STATES,
+    ReversalMasterEquation,
+    solve_master_equation,
+    states_of,
+)
+from thermo.laboratory.reversal_motion import ReversalMotion, local_fields, up_probabilities
+from thermo.laboratory.spin_thermometers import (
+    read_demon,
+    read_field_and_couplings,
+    read_populations,
+)
+from thermo.laboratory.trajectories import follow
+from thermo.lattice import square
+from thermo.models.ising import Ising
+from thermo.sampling.discrete_rules import largest_change
+from thermo.sampling.energy_grid import energy_spacing
+
+__all__ = ["SpinReversal", "spin_reversal"]
+
+FloatArray = NDArray[np.float64]
+
+_CERTAIN = 4.0  # standard errors
+_SMOOTH, _SCATTERED = 5, 3  # degrees of the polynomials whose zeros are taken
+
+
+@dataclass(frozen=True, eq=False)
+class SpinReversal(Experiment):
+    """What :func:`spin_reversal` returns; K times, C classes of local fields.
+
+    Attributes
+    ----------
+    model : Ising
+    beta, bath_beta : float
+        β₀ of the spins before, and of the bath.
+    exchange, relaxation_time : float
+        Moves that keep the energy for each with the bath; T₁.
+    replicas : int
+    time : ndarray, shape (K,)
+        From 0, just after the field was reversed, closer together at first.
+    magnetization, energy : Measured, (K,)
+        Per spin, along the new field.
+    entropy : Measured, (K,)
+        Per spin, *if* the spins are in internal equilibrium: ln 2 + ∫ β dE from where β = 0, with β
+        of the populations. It does not see what the spins' agreeing on one temperature at first
+        makes of entropy, since that costs no energy. nan if β does not pass through 0.
+    beta_demon, beta_populations : Measured, (K,)
+        What the two thermometers read.
+    beta_field, beta_couplings : Measured, (K,)
+        From the populations, with a temperature of its own for the spins in the field and for their
+        couplings; nan for what has none.
+    heat : Measured, (K,)
+        Flow of heat to the bath per spin and unit of time.
+    local_field : ndarray, shape (C,)
+        ε = J Σ s + h over the neighbours: a spin has the energy ∓ε.
+    log_ratio : Measured, (K, C)
+        ln(spins up / spins down) in each class: 2βε in equilibrium; nan where one is missing.
+    zero_of_magnetization, zero_of_beta, zero_of_demon : Measured
+        When M, β of the populations and β of the demon pass through 0, with errors; nan if never.
+    zeros_apart : Measured
+        By how much later M does so than β of the populations.
+    internal_time : Measured
+        T₂, with its error: when the spins have come to within 1/e of one temperature.
+    heat_balance : Measured
+        Energy lost less heat given to the bath, per spin: 0 by the first law.
+    master : ReversalMasterEquation or None
+        The same without chance, for small lattices.
+    conditions : tuple of Condition
+        Ramsey's.
+    """
+
+    name: ClassVar[str] = "spin-reversal"
+
+    model: Ising
+    beta: float
+    bath_beta: float
+    exchange: float
+    relaxation_time: float
+    replicas: int
+    time: FloatArray
+    magnetization: Measured
+    energy: Measured
+    entropy: Measured
+    beta_demon: Measured
+    beta_populations: Measured
+    beta_field: Measured
+    beta_couplings: Measured
+    heat: Measured
+    local_field: FloatArray
+    log_ratio: Measured
+    zero_of_magnetization: Measured
+    zero_of_beta: Measured
+    zero_of_demon: Measured
+    zeros_apart: Measured
+    internal_time: Measured
+    heat_balance: Measured
+    master: ReversalMasterEquation | None
+    conditions: tuple[Condition, ...]
+
+    @property
+    def independent_spins(self) -> FloatArray:
+        """M(t)/M₀ of spins without couplings: a guide for those with; shape (K,).
+
+        (M_b/M₀)(1 − e^{−t/T₁}) − e^{−t/T₁}, where M_b = tanh β_b h and M₀ = tanh β₀ h; with a bath
+        as cold as the spins were, 1 − 2e^{−t/T₁}.
+        """
+        decay = np.exp(-self.time / self.relaxation_time)
+        return np.asarray(self._aim * (1.0 - decay) - decay)
+
+    @property
+    def has_temperature(self) -> bool:
+        """Whether the spins had one: no condition of internal equilibrium fails."""
+        return not any(
+            condition.name == "internal equilibrium" and condition.verdict == "fails"
+            for condition in self.conditions
+        )
+
+    @property
+    def _aim(self) -> float:
+        """M_b/M₀ of independent spins."""
+        h = self.model.field
+        return math.tanh(self.bath_beta * h) / math.tanh(self.beta * h)
+
+    def table(self) -> str:
+        """The findings, and under them Ramsey's conditions with their verdicts."""
+        return "\n".join([super().table(), "", "Ramsey's conditions", *map(str, self.conditions)])
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        per_t1 = 1.0 / self.relaxation_time
+        of_m, of_beta, of_demon = (
+            zero * per_t1
+            for zero in (self.zero_of_magnetization, self.zero_of_beta, self.zero_of_demon)
+        )
+        when, source, doubt = self._expected_zeros()
+        return (
+            _finding("M = 0 at t/T₁", of_m, when[0], source, doubt),
+            _finding("β = 0 at t/T₁ (populations)", of_beta, when[1], source, doubt),
+            _finding("β = 0 at t/T₁ (demon)", of_demon, when[2], source, doubt),
+            *self._of_the_couplings(),
+            _finding("T₂/T₁", self.internal_time * per_t1),
+            _finding("energy lost less heat, per spin", self.heat_balance, 0.0, "first law"),
+            Finding("times at which heat flows from cold to hot", self._heat_uphill(),
+                    expected=0.0, source="from smaller to larger β"),
+            *self._beside_the_master_equation(),
+        )  # fmt: skip
+
+    def _expected_zeros(self) -> tuple[tuple[float | None, ...], str, float]:
+        """When M and β of both thermometers are 0, in T₁; who says so; and how uncertain it is."""
+        if self.master is not None:
+            times, exact = self.time / self.relaxation_time, self.master
+            return (
+                (
+                    zero_of(times, exact.magnetization, _SMOOTH),
+                    zero_of(times, exact.beta_populations, _SMOOTH),
+                    zero_of(times, exact.beta_demon, _SCATTERED),
+                ),
+                "master equation",
+                0.0,
+            )
+        if self.model.coupling == 0.0 and self._aim > 0.0:
+            when = math.log1p(1.0 / self._aim)
+            law = "T₁ ln 2" if self._aim == 1.0 else "T₁ ln(1 + M₀/M_b)"
+            if self.exchange == 0.0:
+                return (when, when, None), law, 0.0
+            # The demon may have 4h, and what it takes is missing from the n M₀ h of the spins.
+            n, start = self.model.lattice.n_sites, math.tanh(self.beta * self.model.field)
+            return (when, when, when), law, 2.0 / abs(n * start)
+        return (None, None, None), "", 0.0
+
+    def _of_the_couplings(self) -> tuple[Finding, ...]:
+        if self.model.coupling == 0.0:
+            return ()
+        apart = self.zeros_apart * (1.0 / self.relaxation_time)
+        together = () if self.master is not None else (
+            _finding("M = 0 less β = 0, t/T₁", apart, 0.0, "internal equilibrium"),
+        )  # fmt: skip
+        start = (
+            _finding("β in the field at t = 0", self.beta_field[0], -self.beta, "−β₀"),
+            _finding("β of the couplings at t = 0", self.beta_couplings[0], self.beta, "β₀"),
+        )
+        return (*together, *(one for one in start if math.isfinite(one.value)))
+
+    def _heat_uphill(self) -> int:
+        """At how many times heat flows to what the demon says is hotter, as far as errors tell."""
+        apart = self.bath_beta - self.beta_demon.value  # > 0: the spins are hotter
+        certain = (np.abs(self.heat.value) > _CERTAIN * self.heat.error) & (
+            np.abs(apart) > _CERTAIN * self.beta_demon.error
+        )
+        return int((certain & (self.heat.value * apart < 0.0)).sum())
+
+    def _beside_the_master_equation(self) -> tuple[Finding, ...]:
+        if self.master is None:
+            return ()
+        return tuple(
+            Finding(f"{what}(t) off by, rms in σ", _rms_deviation(found, exact),
+                    source="master equation: about 1")
+            for what, found, exact in (
+                ("M", self.magnetization, self.master.magnetization),
+                ("E", self.energy, self.master.energy),
+                ("β", self.beta_demon, self.master.beta_demon),
+            )
+        )  # fmt: skip
+
+
+def _finding(
+    what: str,
+    found: Measured,
+    expected: float | None = None,
+    source: str = "",
+    expected_error: float = 0.0,
+) -> Finding:
+    value, error = float(found.value), float(found.error)
+    return Finding(what, value, error, expected, expected_error, source=source)
+
+
+def _rms_deviation(found: Measured, exact: FloatArray) -> float:
+    """Root mean square of what is measured less what is exact, in standard errors."""
+    sampled = found.error > 0.0
+    off = (found.value[sampled] - exact[sampled]) / found.error[sampled]
+    return float(np.sqrt(np.mean(off**2)))
+
+
+def spin_reversal(
+    model: Ising | None = None,
+    beta: float = 0.5,
+    bath_beta: float | None = None,
+    *,
+    exchange: float = 30.0,
+    relaxation_time: float = 1.0,
+    duration: float = 4.0,
+    points: int = 80,
+    replicas: int = 512,
+    burn_in: int = 50,
+    seed: int = 0,
+    threads: int | None = None,
+    executor: Executor | None = None,
+    progress: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
+) -> SpinReversal:
+    r"""Reverse the field on a lattice of spins, and watch their temperature return from below zero.
+
+    Ising spins in a field h are in equilibrium at β₀. At t = 0 the field is reversed so suddenly
+    that no spin follows: most now point against it. Two things happen then.
+
+    *Among themselves*, quickly: the spins' energy in the field is that of −β₀, the energy of their
+    couplings still that of +β₀. Moves that keep the energy bring both to one temperature, within
+    about T₂. For small β₀ it is :math:`-\beta_0 (h^2 - h_L^2)/(h^2 + h_L^2)` with the local field
+    :math:`h_L^2 = z J^2/2`, z being the number of neighbours: negative where the field is stronger.
+
+    *With the bath*, slowly: each spin meets it at the rate 1/T₁ and is then left up with the
+    probability :math:`1/(1 + e^{-2\beta_b \varepsilon})` in its local field
+    :math:`\varepsilon = J \sum s + h` (heat bath; R. J. Glauber 1963). Heat flows to the bath,
+
+    .. math:: -\frac{dE}{dt} = \frac{1}{T_1} \sum_i
+              \langle \varepsilon_i (\tanh \beta_b \varepsilon_i - s_i) \rangle,
+
+    and β rises from below zero, through zero, to β_b. T goes to −∞ meanwhile and comes back from
+    +∞; it is never 0. Without couplings
+
+    .. math:: M(t) = M_b - (M_b + M_0)\, e^{-t/T_1},
+
+    which is :math:`1 - 2e^{-t/T_1}` of M₀ if the bath is as cold as the spins were.
+
+    Parameters
+    ----------
+    model : Ising, optional
+        On any lattice; one coupling J for all bonds, and one field h ≠ 0 for all sites: that after
+        the reversal. Default: J = 0.1 and h = 1 on ``square(32)``.
+    beta : float
+        β₀ ≠ 0, 1/energy; ±∞ are accepted.
+    bath_beta : float, optional
+        β_b > 0, of the lattice vibrations; ∞ is accepted. Default: \|β₀\|.
+    exchange : float
+        Moves with a demon (microcanonical: `thermo.sampling.demon`) for each with the bath, at
+        least 0. They stand for the spin–spin interactions: T₂ is about 0.6/`exchange` of T₁.
+    relaxation_time : float
+        T₁ > 0; only the unit of time depends on it.
+    duration : float
+        For how long, in T₁.
+    points : int
+        Times at which is measured: duration·(k/points)² for k = 0 … points; at least 16.
+    replicas : int
+        Independent lattices, each with a demon; at least 8.
+    burn_in : int
+        Sweeps at β₀ before the reversal.
+    seed : int
+        0 … 2⁶⁴ − 1; the same bits for any threads, executor and interruption.
+    threads, executor, progress, checkpoint
+        As in `thermo.simulate`.
+
+    Returns
+    -------
+    SpinReversal
+
+    Raises
+    ------
+    InvalidInputError
+        Another model, fields or couplings that differ, no field, numbers out of range.
+    UnboundedSpectrumError
+        β_b ≤ 0: the bath vibrates, and vibrations have no highest energy.
+    CheckpointError
+        As in `thermo.simulate`.
+
+    Notes
+    -----
+    Time is continuous: the number of moves between two times is drawn from Poisson's law. In terms
+    of sweeps of n heat-bath attempts the law of independent spins is (1 − 1/n)^{nt/T₁} instead of
+    e^{−t/T₁}.
+
+    The demon has up to twice the largest change of energy by one spin; that is the share of its
+    purse in what the spins lose, and in small lattices not little. It was in equilibrium with the
+    spins before and knows nothing of the reversal. Its average over the replicas tells β if their
+    energies are spread as in the canonical ensemble, as they are before and, about, on the way.
+
+    The entropy is Clausius', from β and E as measured; for small lattices ``found.master.entropy``
+    is Gibbs', which needs no equilibrium.
+
+    Not for strong couplings at low temperature, where 50 sweeps from random spins are no
+    equilibrium: findings on β at t = 0 tell.
+
+    References
+    ----------
+    E. M. Purcell, R. V. Pound, Phys. Rev. 81, 279 (1951); N. F. Ramsey, Phys. Rev. 103, 20 (1956);
+    A. Abragam, W. G. Proctor, Phys. Rev. 109, 1441 (1958), for the spin temperature.
+
+    Examples
+    --------
+    >>> found = spin_reversal(Ising(square(16), 0.1, 1.0), replicas=64, seed=1)
+    >>> {condition.verdict for condition in found.conditions}
+    {'holds'}
+    >>> bool(found.beta_demon.value[0] > 0 > found.beta_demon.value[20] > -0.5)
+    True
+    """
+    motion, unit = _checked(
+        model, beta, bath_beta, exchange, relaxation_time, duration, points, replicas, burn_in
+    )
+    observed = follow(
+        motion,
+        seed=seed,
+        threads=threads,
+        executor=executor,
+        progress=progress,
+        checkpoint=checkpoint,
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):  # where β is infinite, and errors are nan
+        return _analysed(motion, unit, observed["counts"], observed["purse"])
+
+
+def _checked(
+    model: Ising | None,
+    beta: float,
+    bath_beta: float | None,
+    exchange: float,
+    relaxation_time: float,
+    duration: float,
+    points: int,
+    replicas: int,
+    burn_in: int,
+) -> tuple[ReversalMotion, float]:
+    model = Ising(square(32), 0.1, 1.0) if model is None else model
+    if not isinstance(model, Ising):
+        raise InvalidInputError(
+            f"model = {shown(model)} was given; accepted: thermo.Ising on any lattice, in a field"
+        )
+    if model.field == 0.0:
+        raise InvalidInputError(
+            "field = 0 was given; accepted: a field ≠ 0, for there is nothing else to reverse"
+        )
+    start = _beta(beta, "beta")
+    if start == 0.0:
+        raise InvalidInputError(
+            "beta = 0 was given; accepted: a number ≠ 0, or ±inf: at β = 0 nothing is magnetised "
+            "that could be reversed"
+        )
+    bath = abs(start) if bath_beta is None else _beta(bath_beta, "bath_beta")
+    if bath <= 0.0:
+        raise UnboundedSpectrumError(bath, "the bath, a crystal that vibrates")
+    ratio = finite_number(exchange, "exchange")
+    if ratio < 0.0:
+        raise InvalidInputError(
+            f"exchange = {ratio:g} was given; accepted: moves with the demon for each with the "
+            "bath, 0 or more"
+        )
+    unit = finite_number(relaxation_time, "relaxation_time", positive=True)
+    length = finite_number(duration, "duration", positive=True)
+    steps = whole_number(points, "points", 16)
+    motion = ReversalMotion(
+        model=model,
+        beta=start,
+        bath_beta=bath,
+        exchange=ratio,
+        demon_maximum=2.0 * largest_change(model),
+        times=length * (np.arange(steps + 1) / steps) ** 2,
+        replicas=whole_number(replicas, "replicas", 8),
+        burn_in=whole_number(burn_in, "burn_in", 0),
+    )
+    return motion, unit
+
+
+def _beta(value: float, name: str) -> float:
+    number = as_real(value, name)
+    if number.ndim or np.isnan(number):
+        raise InvalidInputError(f"{name} = {shown(value)} was given; accepted: a number, or ±inf")
+    return float(number)
+
+
+def _analysed(
+    motion: ReversalMotion, unit: float, counts: NDArray[Any], purse: FloatArray
+) -> SpinReversal:
+    """Make what is returned of what was observed; times in T₁ until the end."""
+    model, times = motion.model, motion.times
+    n, fields = model.lattice.n_sites, local_fields(model)
+    saturated = 2.0 * up_probabilities(model, motion.bath_beta) - 1.0  # tanh β_b ε
+    sums = np.arange(len(fields)) - len(fields) // 2
+    met = counts.any(axis=(0, 1, 3))
+    fields, saturated, sums, counts = fields[met], saturated[met], sums[met], counts[:, :, met]
+    number, excess = counts.sum(axis=-1), counts[..., 0] - counts[..., 1]
+
+    magnetization = math.copysign(1.0 / n, model.field) * excess.sum(axis=-1)
+    energy = -(excess @ (0.5 * model.coupling * sums + model.field)) / n
+    heat = (number @ (fields * saturated) - excess @ fields) / n
+    lost = energy[:, 0] - energy[:, -1] + (purse[:, 0] - purse[:, -1]) / n
+
+    demon = read_demon(purse, motion.demon_maximum, energy_spacing(model))
+    populations = read_populations(counts, fields)
+    field, couplings = read_field_and_couplings(counts, sums, model.coupling, model.field)
+    several = [one.by_replica for one in (demon, field, couplings) if np.isfinite(one.beta).all()]
+    if len(several) < 2:  # nothing is coupled
+        several = [demon.by_replica, populations.by_replica]
+    internal_time = derived(partial(agreement_time, times), *several)
+
+    small = states_of(model, motion.demon_maximum) <= MOST_STATES
+    zero, demon_zero = (partial(zero_of, times, degree=k) for k in (_SMOOTH, _SCATTERED))
+    return SpinReversal(
+        model=model,
+        beta=motion.beta,
+        bath_beta=motion.bath_beta,
+        exchange=motion.exchange,
+        relaxation_time=unit,
+        replicas=motion.replicas,
+        time=unit * times,
+        magnetization=measured(magnetization),
+        energy=measured(energy),
+        entropy=derived(
+            partial(entropy_along, times, top=math.log(2.0)), energy, populations.by_replica
+        ),
+        beta_demon=Measured(demon.beta, demon.error),
+        beta_populations=Measured(populations.beta, populations.error),
+        beta_field=Measured(field.beta, field.error),
+        beta_couplings=Measured(couplings.beta, couplings.error),
+        heat=measured(heat) * (1.0 / unit),
+        local_field=fields,
+        log_ratio=_log_ratio(counts),
+        zero_of_magnetization=derived(zero, magnetization) * unit,
+        zero_of_beta=derived(zero, populations.by_replica) * unit,
+        zero_of_demon=derived(demon_zero, demon.by_replica) * unit,
+        zeros_apart=derived(lambda m, b: zero(m) - zero(b), magnetization, populations.by_replica)
+        * unit,
+        internal_time=internal_time * unit,
+        heat_balance=measured(lost - integral(times, heat)[:, -1]),
+        master=solve_master_equation(motion) if small else None,
+        conditions=ramsey_conditions(motion, demon, populations, field, couplings, internal_time),
+    )
+
+
+def _log_ratio(counts: NDArray[Any]) -> Measured:
+    up, down = np.moveaxis(counts.mean(axis=0), -1, 0)
+    value = np.where((up > 0) & (down > 0), np.log(up) - np.log(down), np.nan)
+    return Measured(value, measured(counts[..., 0] / up - counts[..., 1] / down).error)

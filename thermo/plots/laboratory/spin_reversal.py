@@ -1,0 +1,313 @@
+"""A field reversed: M, β, T and S on their way, and the spins that agree on one temperature."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from thermo.laboratory.measured import Measured
+from thermo.laboratory.spin_reversal import SpinReversal
+from thermo.plots.style import color_of, lecture_style
+from thermo.temperature import temperature_from_beta
+
+__all__ = [
+    "plot_agreement",
+    "plot_beta",
+    "plot_entropy",
+    "plot_magnetization",
+    "plot_populations",
+    "plot_temperature",
+    "spin_reversal_picture",
+]
+
+_INK, _PALE = "#333333", "#8c8c8c"
+
+
+def spin_reversal_picture(found: SpinReversal) -> Figure:
+    """What one sees (M, β, T) above what is behind it (populations, agreement, entropy).
+
+    Parameters
+    ----------
+    found : SpinReversal
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        20 × 12 inches.
+    """
+    with lecture_style():
+        figure = Figure(figsize=(20, 12))
+        axes = figure.subplots(2, 3)
+        panels = (
+            plot_magnetization,
+            plot_beta,
+            plot_temperature,
+            plot_agreement,
+            plot_populations,
+            plot_entropy,
+        )
+        for ax, panel in zip(axes.flat, panels, strict=True):
+            panel(ax, found)
+        figure.canvas.draw()  # lay out while the style is in force
+    return figure
+
+
+def plot_magnetization(ax: Axes, found: SpinReversal) -> Axes:
+    """M/M₀ against time, beside spins without couplings and, if there is one, the master equation.
+
+    Parameters
+    ----------
+    ax : Axes
+    found : SpinReversal
+
+    Returns
+    -------
+    Axes
+    """
+    t, start = _times(found), abs(found.magnetization.value[0])
+    ax.plot(t, found.independent_spins, "--", color=_PALE, label="without couplings")
+    if found.master is not None:
+        ax.plot(t, found.master.magnetization / start, color=_INK, label="master equation")
+    _points(ax, t, found.magnetization * (1.0 / start), _unit(found) * found.beta_populations.value,
+            "Monte Carlo")  # fmt: skip
+    _mark_zero(ax, found)
+    ax.set(
+        xlabel="time  t / T₁",
+        ylabel="magnetisation  M / M₀",
+        title="The field is reversed at t = 0",
+    )
+    ax.legend(loc="lower right")
+    return ax
+
+
+def plot_beta(ax: Axes, found: SpinReversal) -> Axes:
+    """β against time by both thermometers: it passes through 0.
+
+    Parameters
+    ----------
+    ax : Axes
+    found : SpinReversal
+
+    Returns
+    -------
+    Axes
+    """
+    t, unit = _times(found), _unit(found)
+    after = t > 0.0  # at t = 0 the demon still has what it had before
+    b, error = unit * found.beta_populations.value, unit * found.beta_populations.error
+    ax.plot(t, b, color=_INK, label="from the populations")
+    ax.fill_between(t, b - error, b + error, color=_INK, alpha=0.3, linewidth=0)
+    demon = found.beta_demon[after] * unit
+    _points(ax, t[after], demon, demon.value, "a demon")
+    if found.master is not None:
+        ax.plot(t, unit * found.master.beta_demon, ":", color=_INK, label="master equation (demon)")
+    _mark_zero(ax, found)
+    ax.set(
+        xlabel="time  t / T₁",
+        ylabel="inverse temperature  β σ₀",
+        title=_title(found, "β passes through 0 …", "Two thermometers, two answers"),
+    )
+    ax.legend(loc="lower right")
+    return ax
+
+
+def plot_temperature(ax: Axes, found: SpinReversal) -> Axes:
+    """T against time: it leaves to −∞ and comes back from +∞.
+
+    Parameters
+    ----------
+    ax : Axes
+    found : SpinReversal
+
+    Returns
+    -------
+    Axes
+    """
+    t, unit = _times(found), _unit(found)
+    b = unit * found.beta_populations.value
+    temperature = temperature_from_beta(b)
+    most = 12.0
+    for side in (b < 0.0, b > 0.0):
+        _coloured_line(ax, t[side], temperature[side], b[side])
+    ax.axhline(0.0, color=_INK, linewidth=1.2)
+    _mark_zero(ax, found)
+    when = float(found.zero_of_beta.value) / found.relaxation_time
+    if np.isfinite(when):
+        ax.text(when - 0.09 * t[-1], -0.9 * most, "−∞", color=color_of(-0.5), fontsize=26,
+                va="center", ha="right")  # fmt: skip
+        ax.text(when + 0.13 * t[-1], 0.9 * most, "+∞", color=color_of(0.5), fontsize=26,
+                va="center")  # fmt: skip
+    ax.set(
+        xlabel="time  t / T₁",
+        ylabel="temperature  kT / σ₀",
+        title=_title(found, "… and T through ∞, never 0", "T of the populations alone"),
+        ylim=(-most, most),
+        xlim=(-0.05 * t[-1], 1.05 * t[-1]),
+    )
+    return ax
+
+
+def plot_agreement(ax: Axes, found: SpinReversal) -> Axes:
+    """The temperatures in the field, of the couplings and of the demon, becoming one.
+
+    Parameters
+    ----------
+    ax : Axes
+    found : SpinReversal
+
+    Returns
+    -------
+    Axes
+    """
+    t, unit = _times(found), _unit(found)
+    internal = float(found.internal_time.value) / found.relaxation_time
+    end = min(8.0 * internal, t[-1]) if np.isfinite(internal) else t[-1]
+    early = t <= max(end, t[8])
+    for course, marker, label in (
+        (found.beta_couplings, "s", "of the couplings"),
+        (found.beta_demon, "o", "of the demon"),
+        (found.beta_field, "D", "in the field"),
+        *([(found.beta_populations, "^", "of the spins")] * (found.model.coupling == 0.0)),
+    ):
+        if np.isfinite(course.value).all():
+            shown = course[early]
+            ax.errorbar(t[early], unit * shown.value, unit * shown.error, color=_PALE, fmt="none",
+                        elinewidth=1.5)  # fmt: skip
+            ax.plot(t[early], unit * shown.value, color=_PALE, linewidth=1.2, zorder=1)
+            ax.scatter(t[early], unit * shown.value, c=color_of(unit * shown.value),
+                       marker=marker, s=80, zorder=3)  # fmt: skip
+            ax.plot([], [], marker, color=_INK, markersize=9, label=label)
+    ax.axhline(0.0, color=_INK, linewidth=1.2)
+    ax.set(
+        xlabel="time  t / T₁",
+        ylabel="inverse temperature  β σ₀",
+        title=_title(found, "First, one temperature within T₂", "Not one temperature"),
+    )
+    ax.legend(loc="best")
+    return ax
+
+
+def plot_populations(ax: Axes, found: SpinReversal) -> Axes:
+    """ln(n↑/n↓) of every class of spins against its energy: a line through 0 has a temperature.
+
+    Parameters
+    ----------
+    ax : Axes
+    found : SpinReversal
+
+    Returns
+    -------
+    Axes
+    """
+    t, unit = _times(found), _unit(found)
+    fields = found.local_field
+    lowest, highest = min(0.0, 2.0 * fields.min()), max(0.0, 2.0 * fields.max())
+    span = highest - lowest
+    for when, marker in ((0.0, "o"), (0.15, "s"), (0.5 * t[-1], "D")):
+        k = int(np.argmin(np.abs(t - when)))
+        colour = color_of(unit * found.beta_populations.value[k])
+        ratio, error = found.log_ratio.value[k], found.log_ratio.error[k]
+        label = "t = 0: no temperature" if k == 0 else f"t = {t[k]:.2g} T₁"
+        ax.errorbar(2.0 * fields, ratio, error, color=colour, fmt=marker, markersize=10,
+                    capsize=4, label=label)  # fmt: skip
+        if k:
+            through = np.array([lowest, highest])
+            ax.plot(through, through * found.beta_populations.value[k], color=colour, linewidth=2.0)
+    ax.axhline(0.0, color=_INK, linewidth=1.2)
+    ax.set(
+        xlabel="energy to turn a spin down  2ε",
+        ylabel="ln (spins up / spins down)",
+        title=_title(found, "A line through 0, of slope β", "The best line through 0"),
+        xlim=(lowest - 0.05 * (lowest < 0.0) * span, highest + 0.05 * (highest > 0.0) * span),
+    )
+    ax.legend(loc="upper left")
+    return ax
+
+
+def plot_entropy(ax: Axes, found: SpinReversal) -> Axes:
+    """S/N against E/N: over the top of the arch from the hot side to the cold one.
+
+    Parameters
+    ----------
+    ax : Axes
+    found : SpinReversal
+
+    Returns
+    -------
+    Axes
+    """
+    unit = _unit(found)
+    e, s = found.energy.value, found.entropy.value
+    if np.isfinite(s).any():
+        _coloured_line(ax, e, s, unit * found.beta_populations.value, width=6.0)
+        ax.fill_between(e, s - found.entropy.error, s + found.entropy.error, color=_PALE, alpha=0.4)
+        for k in np.flatnonzero(np.isfinite(s))[[0, -1]]:
+            ax.annotate(f"{_times(found)[k]:.2g} T₁" if k else "t = 0", (e[k], s[k]), (0, -28),
+                        textcoords="offset points", ha="center")  # fmt: skip
+        ax.annotate("", (e[0] * 0.35, 0.72), (e[0] * 0.85, 0.72),
+                    arrowprops={"arrowstyle": "->", "color": _INK, "linewidth": 2.0})  # fmt: skip
+        ax.text(e[0] * 0.6, 0.735, "heat to the bath", ha="center", fontsize=15)
+    if found.master is not None:
+        exact = found.master
+        ax.plot(exact.energy, exact.entropy, color=_INK, label="Gibbs, master equation")
+        ax.legend(loc="lower center")
+    ax.set(
+        xlabel="energy per spin  E / N",
+        ylabel="entropy per spin  S / Nk",
+        title=_title(found, "Entropy is largest on the way", "∫ β dE, which is no entropy here"),
+    )
+    ax.margins(x=0.12)
+    ax.set_ylim(ax.get_ylim()[0] - 0.02, 0.77)
+    return ax
+
+
+def _title(found: SpinReversal, one: str, several: str) -> str:
+    """What a panel shows where the spins had one temperature, and where they had not."""
+    return one if found.has_temperature else several
+
+
+def _times(found: SpinReversal) -> NDArray[np.float64]:
+    return np.asarray(found.time / found.relaxation_time)
+
+
+def _unit(found: SpinReversal) -> float:
+    """σ₀ per spin: h² and J² for each bond are what the energy varies by at β = 0."""
+    model = found.model
+    bonds = model.lattice.n_edges / model.lattice.n_sites
+    return float(np.hypot(model.field, model.coupling * np.sqrt(bonds)))
+
+
+def _points(
+    ax: Axes, t: NDArray[np.float64], course: Measured, b: NDArray[np.float64], label: str
+) -> None:
+    """Points with error bars, coloured by βσ₀."""
+    colours = color_of(b)
+    ax.errorbar(t, course.value, course.error, fmt="none", ecolor=colours, elinewidth=2.0)  # type: ignore[arg-type]
+    ax.scatter(t, course.value, c=colours, s=45, zorder=3)
+    ax.plot([], [], "o", color=color_of(-1.0), markersize=8, label=label)
+
+
+def _coloured_line(
+    ax: Axes,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    b: NDArray[np.float64],
+    width: float = 5.0,
+) -> None:
+    along = np.stack([x, y], axis=1)
+    pieces = LineCollection(np.stack([along[:-1], along[1:]], axis=1), linewidths=width)  # type: ignore[arg-type]
+    pieces.set_color(color_of(0.5 * (b[1:] + b[:-1])))  # type: ignore[arg-type]
+    pieces.set_capstyle("round")
+    ax.add_collection(pieces)
+    ax.autoscale_view()
+
+
+def _mark_zero(ax: Axes, found: SpinReversal) -> None:
+    """Where β = 0."""
+    ax.axhline(0.0, color=_INK, linewidth=1.2)
+    when = float(found.zero_of_beta.value) / found.relaxation_time
+    if np.isfinite(when):
+        ax.axvline(when, color=_PALE, linewidth=1.6, linestyle=(0, (4, 3)), zorder=0)
