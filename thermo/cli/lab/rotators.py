@@ -1,0 +1,53 @@
+"""``spinlogit lab rotators``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from thermo.cli.lab.present import PictureOption, check_picture, present
+from thermo.cli.output import CheckpointOption, JsonFlag, OverwriteFlag, SeedOption
+
+__all__ = ["rotators_command"]
+
+
+def rotators_command(
+    energy: Annotated[
+        list[float], typer.Option("--energy", help="H/N, 0 … 2 + 2ε; may be given several times.")
+    ] = [0.5, 1.0, 1.5, 2.0, 2.5],  # noqa: B006 (never written to)
+    rotators: Annotated[int, typer.Option("--rotators", help="How many.")] = 32,
+    strength: Annotated[float, typer.Option("--strength", help="ε of the bonds.")] = 0.5,
+    samples: Annotated[
+        int, typer.Option("--samples", help="Observations; the first 1000 are not used.")
+    ] = 20000,
+    out: PictureOption = None,
+    overwrite: OverwriteFlag = False,
+    seed: SeedOption = 0,
+    checkpoint: CheckpointOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Rotators with bounded kinetic energy: moving things that do have T < 0.
+
+    Each trajectory is left to itself at one energy; momenta and bonds between neighbours each tell
+    its β, of either sign.
+
+    Examples:
+
+      spinlogit lab rotators --out rotators.png
+
+      spinlogit lab rotators --energy 0.8 --energy 2.2 --samples 5000 --json
+    """
+    check_picture(out, overwrite)
+    from thermo.laboratory.rotators import rotators as run
+
+    found = run(
+        energy,
+        rotators=rotators,
+        strength=strength,
+        samples=samples,
+        seed=seed,
+        progress=True,
+        checkpoint=checkpoint,
+    )
+    present(found, out, as_json)
