@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,7 +23,7 @@ class Measured:
 
     Attributes
     ----------
-    value, error : ndarray, shape (B,)
+    value, error : ndarray, shape (B,) or any other
         In one unit; an error of 0 means exact.
     """
 
@@ -38,6 +39,13 @@ class Measured:
     def per(self, units: float) -> Measured:
         """Value and error divided by an exact number."""
         return Measured(self.value / units, self.error / units)
+
+    def __mul__(self, unit: float) -> Measured:
+        """The same in another unit."""
+        return Measured(self.value * unit, self.error * abs(unit))
+
+    def __getitem__(self, index: Any) -> Measured:
+        return Measured(self.value[index], self.error[index])
 
 
 @dataclass(frozen=True, eq=False)

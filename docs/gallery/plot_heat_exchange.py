@@ -3,12 +3,12 @@ Heat between two blocks
 =======================
 
 One lattice is at β = −0.3, hotter than any at T = +∞; its twin is at β = +0.3. They are brought
-into contact, and isolated from all else: spins flip one, two or three at a time, and only where the
-energy of both lattices together stays exactly the same. Energy goes over from the smaller β to the larger,
-whatever their signs, for that is the direction in which the number of states grows: a block at
-T < 0 *gains* entropy when it gives energy away, and so does the cold one that takes it. In the end
-the slopes dS/dE are the same. The lattice has as many states of energy −E as of energy E; so twins
-at ±T end in the middle, at β = 0.
+into contact, and isolated from all else: spins flip one, two or three at a time, and only where
+the energy of both lattices together stays exactly the same. Energy goes over from the smaller β to
+the larger, whatever their signs, for that is the direction in which the number of states grows: a
+block at T < 0 *gains* entropy when it gives energy away, and so does the cold one that takes it.
+In the end the slopes dS/dE are the same. The lattice has as many states of energy −E as of energy
+E; so twins at ±T end in the middle, at β = 0.
 """
 
 from thermo import Ising, TwoLevel

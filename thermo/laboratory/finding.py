@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from thermo.curves import Measured
 from thermo.estimate.autocorrelation import rounded_to_error
 
 __all__ = ["Experiment", "Finding"]
@@ -47,6 +48,20 @@ class Finding:
     expected_error: float = 0.0
     unit: str = ""
     source: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        what: str,
+        measured: Measured,
+        expected: float | None = None,
+        *,
+        unit: str = "",
+        source: str = "",
+    ) -> Finding:
+        """A finding of one number with its error."""
+        value, error = float(measured.value), float(measured.error)
+        return cls(what, value, error, expected, unit=unit, source=source)
 
     @property
     def deviation(self) -> float:

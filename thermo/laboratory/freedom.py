@@ -26,6 +26,7 @@ from thermo.laboratory.classical_draws import (
     rigid_diatomics,
 )
 from thermo.laboratory.finding import Experiment, Finding
+from thermo.laboratory.measured import measured
 from thermo.memory import check_memory_of
 from thermo.models.oscillator import Oscillator
 from thermo.models.two_level import TwoLevel
@@ -375,5 +376,5 @@ def _none(system: str) -> SystemCounts:
 
 
 def _mean(independent: FloatArray) -> tuple[float, float]:
-    error = float(independent.std(ddof=1)) / math.sqrt(len(independent))
-    return float(independent.mean()), error
+    found = measured(independent)
+    return float(found.value), float(found.error)

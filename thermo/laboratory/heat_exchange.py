@@ -113,7 +113,7 @@ def heat_exchange(
     >>> found = heat_exchange(
     ...     [Ising(square(8)), TwoLevel(32, gap=4.0)], [-0.2, 0.4], sweeps=200, replicas=32
     ... )
-    >>> bool(found.energy[0, -1] < found.energy[0, 0])
+    >>> bool(found.energy.value[0, -1] < found.energy.value[0, 0])
     True
     """
     betas = np.atleast_1d(as_beta(beta))

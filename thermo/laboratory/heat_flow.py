@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from thermo.laboratory.contact import Block, Contact
 from thermo.laboratory.finding import Experiment, Finding
+from thermo.laboratory.measured import Measured, measured
 from thermo.laboratory.shared_energy import joined_levels, level_of, shared_energy
 from thermo.levels import EnergyLevels
 from thermo.microcanonical import microcanonical
@@ -42,23 +43,24 @@ class HeatExchange(Experiment):
     parted : int or None
         Of three blocks: the time at which the second one was taken away, and the others brought
         together.
-    energy, energy_error : ndarray, shape (blocks, T)
-    slope, slope_error : ndarray, shape (blocks, T)
+    energy : Measured, shape (blocks, T)
+    slope : Measured, shape (blocks, T)
         dS/dE at the energy of each block: its β.
-    entropy, entropy_error : ndarray, shape (T,)
+    entropy : Measured, shape (T,)
         Of all blocks together, Σ S(E), above what it was at first.
     shared_energy, shared_slope : ndarray, shape (blocks,)
         What energies and β must become: exact means over all states with the same total energy,
         shared by all blocks.
-    final_energy, final_energy_error, final_slope, final_slope_error : ndarray, shape (blocks,)
+    final_energy, final_slope : Measured, shape (blocks,)
         In the last quarter of the time in which all blocks were in contact. Errors are those of the
         difference to what they must become, replica by replica.
-    entropy_gain, entropy_gain_error, entropy_gain_expected : float
+    entropy_gain : Measured
         Until then.
-    largest_fall, largest_fall_error : float
+    entropy_gain_expected : float
+    largest_fall : Measured
         Of the total entropy from one twentieth of the way to the next: the fall that is largest in
         its own errors, of 19; negative if it always grew.
-    passed, passed_error : float or None
+    passed : Measured or None
         Of three blocks: the mean energy that the first one got from the third one afterwards.
     """
 
@@ -71,77 +73,64 @@ class HeatExchange(Experiment):
     replicas: int
     time: NDArray[np.int64]
     parted: int | None
-    energy: FloatArray
-    energy_error: FloatArray
-    slope: FloatArray
-    slope_error: FloatArray
-    entropy: FloatArray
-    entropy_error: FloatArray
+    energy: Measured
+    slope: Measured
+    entropy: Measured
     shared_energy: FloatArray
     shared_slope: FloatArray
-    final_energy: FloatArray
-    final_energy_error: FloatArray
-    final_slope: FloatArray
-    final_slope_error: FloatArray
-    entropy_gain: float
-    entropy_gain_error: float
+    final_energy: Measured
+    final_slope: Measured
+    entropy_gain: Measured
     entropy_gain_expected: float
-    largest_fall: float
-    largest_fall_error: float
-    passed: float | None
-    passed_error: float | None
+    largest_fall: Measured
+    passed: Measured | None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         hot, cold = int(np.argmin(self.beta)), int(np.argmax(self.beta))
-        given = self.energy[:, 0]
         # What was given is known without an error: it is that of these replicas.
-        heat = (
+        given = float(self.energy.value[hot, 0])
+        shared = "g₁(E₁) g₂(E − E₁)"
+        found = [
             Finding(
                 f"heat that left the block of β = {self.beta[hot]:g} for β = {self.beta[cold]:g}",
-                float(given[hot] - self.final_energy[hot]),
-                float(self.final_energy_error[hot]),
-                float(given[hot] - self.shared_energy[hot]),
-                source="g₁(E₁) g₂(E − E₁)",
-            ),
-        )
-        final = tuple(
-            finding
-            for k in range(len(self.blocks))
-            for finding in (
-                Finding(
-                    f"E/N of block {k + 1} at the end",
-                    float(self.final_energy[k]) / self.sites[k],
-                    float(self.final_energy_error[k]) / self.sites[k],
-                    float(self.shared_energy[k]) / self.sites[k],
-                    source="g₁(E₁) g₂(E − E₁)",
-                ),
-                Finding(
-                    f"β = dS/dE of block {k + 1} at the end",
-                    float(self.final_slope[k]),
-                    float(self.final_slope_error[k]),
-                    float(self.shared_slope[k]),
-                    source="the same for all blocks",
-                ),
+                given - float(self.final_energy.value[hot]),
+                float(self.final_energy.error[hot]),
+                given - float(self.shared_energy[hot]),
+                source=shared,
             )
-        )
-        entropy = (
-            Finding(
-                "total S gained", self.entropy_gain, self.entropy_gain_error,
-                self.entropy_gain_expected, unit="k", source="g₁(E₁) g₂(E − E₁)",
+        ]
+        if self.passed is not None:
+            found.append(
+                Finding.of(
+                    "energy that block 1 got from block 3 afterwards",
+                    self.passed,
+                    0.0,
+                    source="zeroth law",
+                )
+            )
+        for k, sites in enumerate(self.sites):
+            found += [
+                Finding.of(
+                    f"E/N of block {k + 1} at the end", self.final_energy[k].per(sites),
+                    float(self.shared_energy[k]) / sites, source=shared,
+                ),
+                Finding.of(
+                    f"β = dS/dE of block {k + 1} at the end", self.final_slope[k],
+                    float(self.shared_slope[k]), source="the same for all blocks",
+                ),
+            ]  # fmt: skip
+        found += [
+            Finding.of(
+                "total S gained", self.entropy_gain, self.entropy_gain_expected, unit="k",
+                source=shared,
             ),
-            Finding(
+            Finding.of(
                 f"largest of {STRETCHES - 1} falls of total S on the way", self.largest_fall,
-                self.largest_fall_error, unit="k", source="none is expected beyond the noise",
+                unit="k", source="none is expected beyond the noise",
             ),
-        )  # fmt: skip
-        if self.passed is None or self.passed_error is None:
-            return heat + final + entropy
-        zeroth = Finding(
-            "energy that block 1 got from block 3 afterwards", self.passed, self.passed_error, 0.0,
-            source="zeroth law",
-        )  # fmt: skip
-        return (*heat, zeroth, *final, *entropy)
+        ]  # fmt: skip
+        return tuple(found)
 
 
 def heat_flow(
@@ -189,19 +178,20 @@ def heat_flow(
     final_energy = energies[:, end].mean(axis=1)
     final_slope = slopes[:, end].mean(axis=1)
     final_entropy = entropies[:, end].mean(axis=1)
-    gained = entropies - entropies[:, :1]
 
     stretches = np.stack(
         [part.mean(axis=1) for part in np.array_split(entropies[:, : together + 1], STRETCHES, 1)]
     )
-    falls = stretches[:-1] - stretches[1:]
-    fall, fall_error = falls.mean(axis=1), _error(falls.T)
-    worst = int(np.argmax(fall / np.maximum(fall_error, 1e-300)))
+    falls = measured((stretches[:-1] - stretches[1:]).T)
+    worst = int(np.argmax(falls.value / np.maximum(falls.error, 1e-300)))
 
-    passed = passed_error = None
-    if len(blocks) == 3:
-        after = energies[:, -(together // _END) :, 0].mean(axis=1) - final_energy[:, 0]
-        passed, passed_error = float(after.mean()), float(_error(after))
+    def less_exact(final: FloatArray, exact: FloatArray) -> Measured:
+        """The final mean, whose error is that of what is not known exactly, in each replica."""
+        return Measured(final.mean(axis=0), measured(final - exact).error)
+
+    after = energies[:, -(together // _END) :, 0].mean(axis=1) - final_energy[:, 0]
+    gain = final_entropy - entropies[:, 0]
+    exact_gain = exact_entropy.sum(axis=1) - entropies[:, 0]
     return HeatExchange(
         blocks=systems,
         sites=tuple(one.sites for one in blocks),
@@ -210,25 +200,17 @@ def heat_flow(
         replicas=len(energies),
         time=np.arange(energies.shape[1]),
         parted=together if len(blocks) == 3 else None,
-        energy=energies.mean(axis=0).T,
-        energy_error=_error(energies).T,
-        slope=slopes.mean(axis=0).T,
-        slope_error=_error(slopes).T,
-        entropy=gained.mean(axis=0),
-        entropy_error=_error(gained),
+        energy=measured(energies.swapaxes(1, 2)),
+        slope=measured(slopes.swapaxes(1, 2)),
+        entropy=measured(entropies - entropies[:, :1]),
         shared_energy=exact_energy.mean(axis=0),
         shared_slope=exact_slope.mean(axis=0),
-        final_energy=final_energy.mean(axis=0),
-        final_energy_error=_error(final_energy - exact_energy),
-        final_slope=final_slope.mean(axis=0),
-        final_slope_error=_error(final_slope - exact_slope),
-        entropy_gain=float((final_entropy - entropies[:, 0]).mean()),
-        entropy_gain_error=float(_error(final_entropy - exact_entropy.sum(axis=1))),
-        entropy_gain_expected=float((exact_entropy.sum(axis=1) - entropies[:, 0]).mean()),
-        largest_fall=float(fall[worst]),
-        largest_fall_error=float(fall_error[worst]),
-        passed=passed,
-        passed_error=passed_error,
+        final_energy=less_exact(final_energy, exact_energy),
+        final_slope=less_exact(final_slope, exact_slope),
+        entropy_gain=less_exact(gain, exact_gain),
+        entropy_gain_expected=float(exact_gain.mean()),
+        largest_fall=falls[worst],
+        passed=measured(after) if len(blocks) == 3 else None,
     )
 
 
@@ -236,8 +218,3 @@ def _rest(blocks: tuple[Block, ...], k: int, spacing: float) -> EnergyLevels:
     """Levels of all blocks but one."""
     first, *more = (one.levels for number, one in enumerate(blocks) if number != k)
     return joined_levels(first, more[0], spacing) if more else first
-
-
-def _error(values: FloatArray) -> FloatArray:
-    """Standard error of the mean over independent replicas, the first axis."""
-    return np.asarray(values.std(axis=0, ddof=1) / np.sqrt(len(values)))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from thermo.curves import Measured
 from thermo.estimate.jackknife import jackknife
 
 __all__ = ["Measured", "derived", "measured"]
@@ -17,27 +16,6 @@ __all__ = ["Measured", "derived", "measured"]
 FloatArray = NDArray[np.float64]
 
 _BLOCKS = 64  # of replicas, at most
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """Something measured: one number, or a course of it in time.
-
-    Attributes
-    ----------
-    value, error : ndarray, shape (...)
-        With its standard error.
-    """
-
-    value: FloatArray
-    error: FloatArray
-
-    def __mul__(self, unit: float) -> Measured:
-        """Return the same in another unit."""
-        return Measured(self.value * unit, self.error * abs(unit))
-
-    def __getitem__(self, index: Any) -> Measured:
-        return Measured(self.value[index], self.error[index])
 
 
 def measured(by_replica: FloatArray) -> Measured:

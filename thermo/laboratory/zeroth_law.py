@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from thermo.laboratory.contact import Block, Contact, canonical_spins
+from thermo.laboratory.measured import measured
 from thermo.laboratory.shared_energy import joined_levels, level_of, shared_energy
 from thermo.laboratory.trajectories import follow
 from thermo.microcanonical import Microcanonical, microcanonical
@@ -178,7 +178,7 @@ def _differences(
         for shells, at in zip(both, places, strict=True)
     )
     sampled = (first - second).mean(axis=1)
-    error = (sampled - exact).std(axis=0, ddof=1) / math.sqrt(len(sampled))
+    error = measured(sampled - exact).error
     return float(totals.mean()), sampled.mean(axis=0), error, exact.mean(axis=0)
 
 

@@ -52,7 +52,7 @@ def plot_blocks(ax: Axes, found: HeatExchange) -> Axes:
     Axes
     """
     sites = np.array(found.sites)[:, None]
-    _bands(ax, found, found.energy / sites, found.energy_error / sites)
+    _bands(ax, found, found.energy.value / sites, found.energy.error / sites)
     for k, shared in enumerate(found.shared_energy / sites[:, 0]):
         first = "predicted by g(E)" if k == 0 else None
         ax.axhline(float(shared), color=_DARK, linestyle=(0, (2, 2)), linewidth=1.8, label=first)
@@ -74,7 +74,7 @@ def plot_slopes(ax: Axes, found: HeatExchange) -> Axes:
     -------
     Axes
     """
-    _bands(ax, found, -found.slope, found.slope_error)
+    _bands(ax, found, -found.slope.value, found.slope.error)
     low, high = ax.get_ylim()
     for sign, end, place in ((-1.0, high, "top"), (1.0, low, "bottom")):
         if sign * end < 0.0:  # there is some of it to be seen
@@ -100,11 +100,12 @@ def plot_entropy(ax: Axes, found: HeatExchange) -> Axes:
     -------
     Axes
     """
+    entropy = found.entropy
     ax.fill_between(
-        _times(found), found.entropy - 2 * found.entropy_error,
-        found.entropy + 2 * found.entropy_error, color=_DARK, alpha=0.25, linewidth=0,
+        _times(found), entropy.value - 2 * entropy.error,
+        entropy.value + 2 * entropy.error, color=_DARK, alpha=0.25, linewidth=0,
     )  # fmt: skip
-    ax.plot(_times(found), found.entropy, color=_DARK, label="Σ S(E),  ± 2 errors")
+    ax.plot(_times(found), entropy.value, color=_DARK, label="Σ S(E),  ± 2 errors")
     ax.axhline(
         found.entropy_gain_expected, color=_DARK, linestyle=(0, (2, 2)), linewidth=1.8,
         label="predicted by g(E)",
@@ -123,7 +124,7 @@ def _bands(ax: Axes, found: HeatExchange, values: np.ndarray, errors: np.ndarray
     """Lines that take the colour of their β from moment to moment, with bands of two errors."""
     times = _times(found)
     for k, (value, error) in enumerate(zip(values, errors, strict=True)):
-        b = found.slope[k] * _scale(found, k)
+        b = found.slope.value[k] * _scale(found, k)
         along = np.stack([times, value], axis=1)
         line = LineCollection(
             np.stack([along[:-1], along[1:]], axis=1),  # type: ignore[arg-type]
