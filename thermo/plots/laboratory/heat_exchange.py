@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from thermo.laboratory.heat_flow import HeatExchange
 from thermo.models.ising import Ising
+from thermo.plots.coloured_line import plot_along_beta
 from thermo.plots.style import color_of, lecture_style
 
 __all__ = ["heat_exchange_picture", "plot_blocks", "plot_entropy", "plot_slopes"]
@@ -125,16 +125,9 @@ def _bands(ax: Axes, found: HeatExchange, values: np.ndarray, errors: np.ndarray
     times = _times(found)
     for k, (value, error) in enumerate(zip(values, errors, strict=True)):
         b = found.slope.value[k] * _scale(found, k)
-        along = np.stack([times, value], axis=1)
-        line = LineCollection(
-            np.stack([along[:-1], along[1:]], axis=1),  # type: ignore[arg-type]
-            linewidths=5.0,
-            capstyle="round",
-        )
-        line.set_color(color_of(b[:-1]))  # type: ignore[arg-type]
         ax.fill_between(times, value - 2 * error, value + 2 * error,
                         color=color_of(b[-1]), alpha=0.25, linewidth=0)  # fmt: skip
-        ax.add_collection(line)
+        plot_along_beta(ax, times, value, b)
         below = value[0] < value[-1]  # a line that rises leaves the room under it free
         ax.annotate(
             f"β = {found.beta[k]:+g}".replace("-", "−"), (times[0], value[0]),

@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from thermo.laboratory.laser import Laser
+from thermo.plots.coloured_line import plot_along_beta
 from thermo.plots.style import color_of, lecture_style
 
 __all__ = [
@@ -64,8 +64,8 @@ def plot_small_signal(ax: Axes, found: Laser) -> Axes:
     Axes
     """
     for row in range(3):
-        _along_beta(ax, found.scan, found.dark_inversion[row], found.dark_beta[row], 2.0)
-        _along_beta(ax, found.scan, found.inversion[row], found.lit_beta[row], 5.5)
+        plot_along_beta(ax, found.scan, found.dark_inversion[row], found.dark_beta[row], width=2.0)
+        plot_along_beta(ax, found.scan, found.inversion[row], found.lit_beta[row], width=5.5)
     ax.axhline(0.0, color=_INK, linewidth=1.0)
     for text, place, align in (
         ("4 levels", (0.7, 0.55), "right"),
@@ -101,7 +101,7 @@ def plot_line_temperature(ax: Axes, found: Laser) -> Axes:
     Axes
     """
     for row in range(3):
-        _along_beta(ax, found.scan, -found.dark_beta[row], found.dark_beta[row], 5.0)
+        plot_along_beta(ax, found.scan, -found.dark_beta[row], found.dark_beta[row])
     ax.axhline(0.0, color=_INK, linewidth=1.0)
     for y, text, beta in ((0.8, "gain: T < 0", -2.0), (0.04, "absorption: T > 0", 2.0)):
         ax.text(
@@ -194,13 +194,3 @@ def plot_switch_on(ax: Axes, found: Laser) -> Axes:
     )
     ax.legend(loc="upper right")
     return ax
-
-
-def _along_beta(
-    ax: Axes, pump: FloatArray, height: FloatArray, beta: FloatArray, width: float
-) -> None:
-    """A curve over the pump in the colours of its line's temperature."""
-    along = np.stack([pump, height], axis=1)
-    pieces = LineCollection(np.stack([along[:-1], along[1:]], axis=1), linewidths=width)  # type: ignore[arg-type]
-    pieces.set_color(color_of(beta[:-1]))  # type: ignore[arg-type]
-    ax.add_collection(pieces)

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from thermo.laboratory.microcanonical import TwoTemperatures
+from thermo.plots.coloured_line import plot_along_beta
 from thermo.plots.style import color_of, lecture_style
 
 __all__ = ["microcanonical_picture", "plot_definitions", "plot_entropy", "plot_zeroth_law"]
@@ -53,10 +53,7 @@ def plot_entropy(ax: Axes, found: TwoTemperatures) -> Axes:
     -------
     Axes
     """
-    along = np.stack([found.energy, found.entropy], axis=1)
-    line = LineCollection(np.stack([along[:-1], along[1:]], axis=1), linewidths=5.0)  # type: ignore[arg-type]
-    line.set_color(color_of(found.beta_boltzmann[:-1] * _SCALE))  # type: ignore[arg-type]
-    ax.add_collection(line)
+    plot_along_beta(ax, found.energy, found.entropy, found.beta_boltzmann * _SCALE)
     ax.errorbar(
         found.sampled_energy, found.sampled_entropy, 2 * found.sampled_entropy_error, fmt="o",
         color=_DARK, markersize=7, label="sampled",

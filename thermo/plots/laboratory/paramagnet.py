@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from thermo.laboratory.paramagnet import Paramagnet
+from thermo.plots.coloured_line import plot_along_beta
 from thermo.plots.style import color_of, lecture_style
 
 __all__ = ["paramagnet_picture", "plot_arch", "plot_schottky"]
@@ -47,10 +47,7 @@ def plot_arch(ax: Axes, found: Paramagnet) -> Axes:
     Axes
     """
     e, s = found.canonical_energy / found.field, found.canonical_entropy
-    along = np.stack([e, s], axis=1)
-    pieces = LineCollection(np.stack([along[:-1], along[1:]], axis=1), linewidths=5.0)  # type: ignore[arg-type]
-    pieces.set_color(color_of(found.canonical_beta[:-1] * found.field))  # type: ignore[arg-type]
-    ax.add_collection(pieces)
+    plot_along_beta(ax, e, s, found.canonical_beta * found.field)
     some = slice(None, None, max(1, found.spins // 40))
     ax.plot(
         found.energy[some] / found.field, found.entropy[some], "o", color="#333333", markersize=4,

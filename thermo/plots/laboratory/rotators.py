@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from scipy.special import i0
 
 from thermo.laboratory.rotator_equilibrium import RotatorChain
 from thermo.laboratory.rotators import Rotators
+from thermo.plots.coloured_line import plot_along_beta
 from thermo.plots.style import color_of, lecture_style
 
 __all__ = ["plot_momenta", "plot_readings", "rotators_picture"]
@@ -53,10 +53,7 @@ def plot_readings(ax: Axes, found: Rotators) -> Axes:
     chain = RotatorChain(found.strength)
     reach = 1.3 * float(np.abs(found.beta).max()) + 0.5
     beta = np.linspace(reach, -reach, 401)
-    along = np.stack([chain.energy(beta), beta], axis=1)
-    line = LineCollection(np.stack([along[:-1], along[1:]], axis=1), linewidths=4.0)  # type: ignore[arg-type]
-    line.set_color(color_of(beta[:-1] * chain.natural_scale))  # type: ignore[arg-type]
-    ax.add_collection(line)
+    plot_along_beta(ax, chain.energy(beta), beta, beta * chain.natural_scale, width=4.0)
     ax.axhline(0.0, color="#333333", linewidth=1.4)
     for measured, what, marker, size in (
         (found.from_momenta, "momenta  ⟨cos p⟩ / ⟨sin² p⟩", "o", 15),

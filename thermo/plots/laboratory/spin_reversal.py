@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from thermo.laboratory.measured import Measured
 from thermo.laboratory.spin_reversal import SpinReversal
+from thermo.plots.coloured_line import plot_along_beta
 from thermo.plots.style import color_of, lecture_style
 from thermo.temperature import temperature_from_beta
 
@@ -131,7 +131,7 @@ def plot_temperature(ax: Axes, found: SpinReversal) -> Axes:
     temperature = temperature_from_beta(b)
     most = 12.0
     for side in (b < 0.0, b > 0.0):
-        _coloured_line(ax, t[side], temperature[side], b[side])
+        plot_along_beta(ax, t[side], temperature[side], b[side])
     ax.axhline(0.0, color=_INK, linewidth=1.2)
     _mark_zero(ax, found)
     when = float(found.zero_of_beta.value) / found.relaxation_time
@@ -242,7 +242,7 @@ def plot_entropy(ax: Axes, found: SpinReversal) -> Axes:
     unit = _unit(found)
     e, s = found.energy.value, found.entropy.value
     if np.isfinite(s).any():
-        _coloured_line(ax, e, s, unit * found.beta_populations.value, width=6.0)
+        plot_along_beta(ax, e, s, unit * found.beta_populations.value, width=6.0)
         ax.fill_between(e, s - found.entropy.error, s + found.entropy.error, color=_PALE, alpha=0.4)
         for k in np.flatnonzero(np.isfinite(s))[[0, -1]]:
             ax.annotate(f"{_times(found)[k]:.2g} T₁" if k else "t = 0", (e[k], s[k]), (0, -28),
@@ -288,21 +288,6 @@ def _points(
     ax.errorbar(t, course.value, course.error, fmt="none", ecolor=colours, elinewidth=2.0)  # type: ignore[arg-type]
     ax.scatter(t, course.value, c=colours, s=45, zorder=3)
     ax.plot([], [], "o", color=color_of(-1.0), markersize=8, label=label)
-
-
-def _coloured_line(
-    ax: Axes,
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    b: NDArray[np.float64],
-    width: float = 5.0,
-) -> None:
-    along = np.stack([x, y], axis=1)
-    pieces = LineCollection(np.stack([along[:-1], along[1:]], axis=1), linewidths=width)  # type: ignore[arg-type]
-    pieces.set_color(color_of(0.5 * (b[1:] + b[:-1])))  # type: ignore[arg-type]
-    pieces.set_capstyle("round")
-    ax.add_collection(pieces)
-    ax.autoscale_view()
 
 
 def _mark_zero(ax: Axes, found: SpinReversal) -> None:
