@@ -7,6 +7,7 @@ engine's seeds, progress and checkpoints (`thermo.laboratory.trajectories`). Pic
 
 # At once, not on first use: a function here is called like its module, which would take its place.
 from thermo.laboratory.band import band
+from thermo.laboratory.dnls import dnls
 from thermo.laboratory.engine import engine
 from thermo.laboratory.ensemble_check import compare_ensembles, ensemble_check
 from thermo.laboratory.finding import Experiment, Finding
@@ -19,12 +20,14 @@ from thermo.laboratory.nuclear import nuclear
 from thermo.laboratory.paramagnet import paramagnet
 from thermo.laboratory.rotators import rotators
 from thermo.laboratory.spin_reversal import spin_reversal
+from thermo.laboratory.vortices import vortices
 
 __all__ = [
     "Experiment",
     "Finding",
     "band",
     "compare_ensembles",
+    "dnls",
     "engine",
     "ensemble_check",
     "freedom",
@@ -36,4 +39,5 @@ __all__ = [
     "paramagnet",
     "rotators",
     "spin_reversal",
+    "vortices",
 ]

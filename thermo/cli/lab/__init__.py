@@ -7,6 +7,7 @@ from collections.abc import Callable
 import typer
 
 from thermo.cli.lab.band import band_command
+from thermo.cli.lab.dnls import dnls_command
 from thermo.cli.lab.engine import engine_command
 from thermo.cli.lab.ensemble_check import ensemble_check_command
 from thermo.cli.lab.freedom import freedom_command
@@ -18,6 +19,7 @@ from thermo.cli.lab.nuclear import nuclear_command
 from thermo.cli.lab.paramagnet import paramagnet_command
 from thermo.cli.lab.rotators import rotators_command
 from thermo.cli.lab.spin_reversal import spin_reversal_command
+from thermo.cli.lab.vortices import vortices_command
 
 __all__ = ["EXPERIMENTS", "lab"]
 
@@ -34,6 +36,8 @@ EXPERIMENTS: dict[str, Callable[..., None]] = {
     "engine": engine_command,
     "kinetic": kinetic_command,
     "rotators": rotators_command,
+    "dnls": dnls_command,
+    "vortices": vortices_command,
 }
 
 lab = typer.Typer(
