@@ -66,7 +66,7 @@ bench: setup
 	for name in ising_speed discrete_speed vector_speed cluster_speed wang_landau \
 	  autocorrelation_times peers logit_thermodynamics decoding temperature_sweep text_temperature \
 	  anomalous_tokens anomalous_texts noise_floor negative_training weight_noise weight_noise_theory \
-	  quantised_noise brownian_decoding learning_coefficient kin records; do \
+	  weight_noise_ranks quantised_noise brownian_decoding learning_coefficient kin records; do \
 	  $(BIN)/python benchmarks/$$name.py --json docs/measured/$$name.json || exit 1; done
 
 clean:

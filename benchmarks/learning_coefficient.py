@@ -1,10 +1,12 @@
 """Degrees of freedom of networks by Langevin dynamics of their weights, against exact values.
 
-Every line holds a prediction made beforehand and the measurement: learning coefficients of singular
-and regular models at several temperatures, by energy and by heat capacity; what a prior, a finite
-step and mini-batches do to them; fluctuation and dissipation; a harmonic crystal beside a quadratic
-network; thermometers. Usage: ``python benchmarks/learning_coefficient.py [--json FILE] [--tiny]``.
-Takes about three minutes of a core.
+Every line holds a prediction made beforehand and the measurement. Experiment 8 of
+docs/brownian_experiments.rst: learning coefficients of singular and regular models at several
+temperatures, by energy and by heat capacity; what a prior, a finite step and mini-batches do to
+them. Experiment 9: fluctuation and dissipation. Experiment 10: a harmonic crystal beside a
+quadratic network; thermometers. Usage:
+``python benchmarks/learning_coefficient.py [--json FILE] [--only 9] [--tiny]``. Takes about three
+minutes of a core.
 """
 
 from __future__ import annotations
@@ -12,13 +14,14 @@ from __future__ import annotations
 import argparse
 import itertools
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from measure import machine, print_table, write_record
+from measure import machine
+from predictions import Experiment, Line, Rule, print_lines, write_lines
 
 from llm_bridge.langevin import (
     LearningCoefficient,
@@ -44,13 +47,10 @@ from llm_bridge.langevin.thermometers import (
     kinetic_temperature,
 )
 from thermo.errors import EquilibrationWarning
-from thermo.estimate.autocorrelation import rounded_to_error
 from thermo.run.progress_bar import progress_bar
 
-COLUMNS = ["experiment", "system", "quantity", "predicted", "measured", "off by", "verdict"]
-LIMIT = 4.0  # errors; 70 lines of right predictions have one beyond it in 1 of 200 benchmarks
-ROUGH = 0.05  # an error of more than this share of the prediction proves nothing
-FLOOR = 0.1  # of predictions near 0, for that share
+# 70 lines of right predictions have one beyond 4 errors in 1 of 200 benchmarks.
+RULE = Rule(errors=4.0, rough=0.05, unit=0.1)
 SEED = 20261121
 NETWORKS = [(5, 3, 5), (5, 4, 5), (4, 3, 8), (1, 1, 1), (4, 2, 4, 6)]
 
@@ -76,38 +76,6 @@ class Effort:
         }
 
 
-class Line(NamedTuple):
-    """One prediction and what became of it."""
-
-    experiment: str
-    system: str
-    quantity: str
-    predicted: float
-    value: float
-    error: float
-    equilibrated: bool = True
-
-    def cells(self) -> list[Any]:
-        """As a row of the table."""
-        off = (self.value - self.predicted) / self.error
-        if not self.equilibrated:
-            verdict = "not equilibrated"
-        elif abs(off) >= LIMIT:
-            verdict = "DISAGREES"
-        else:
-            rough = self.error > ROUGH * max(abs(self.predicted), FLOOR)
-            verdict = "too rough" if rough else "agrees"
-        return [
-            self.experiment,
-            self.system,
-            self.quantity,
-            f"{self.predicted:.5g}",
-            rounded_to_error(self.value, self.error),
-            f"{off:+.1f} σ",
-            verdict,
-        ]
-
-
 def estimated(run: WeightRun) -> tuple[LearningCoefficient, bool]:
     """λ of a run, and whether its chains had settled: the verdict says that, not a warning."""
     with warnings.catch_warnings():
@@ -117,7 +85,13 @@ def estimated(run: WeightRun) -> tuple[LearningCoefficient, bool]:
 
 
 def both(
-    experiment: str, system: str, at: str, run: WeightRun, predicted: Sequence[float]
+    experiment: int,
+    system: str,
+    at: str,
+    run: WeightRun,
+    predicted: Sequence[float],
+    *,
+    key: bool = False,
 ) -> list[Line]:
     """Two lines: λ by energy and by heat capacity."""
     found, settled = estimated(run)
@@ -126,12 +100,13 @@ def both(
     return [
         Line(
             experiment,
-            system,
-            name,
+            f"{system}: {name}",
             float(exact),
             float(estimate.mean),
             float(estimate.error),
-            settled,
+            RULE,
+            key=key,
+            settled=settled,
         )
         for name, exact, estimate in zip(names, predicted, estimates, strict=True)
     ]
@@ -169,9 +144,12 @@ def singular_networks(effort: Effort, curves: dict[str, Any]) -> Iterator[Line]:
         for nbeta in effort.temperatures:
             run = of_network(LinearNetwork(widths), nbeta, effort)
             predicted = linear_network_thermodynamics(widths, nbeta)
-            lines = both("8 λ̂", system, f", nβ = {nbeta:g}", run, predicted)
+            key = widths == (5, 3, 5) and nbeta == max(effort.temperatures)
+            lines = both(8, system, f", nβ = {nbeta:g}", run, predicted, key=key)
             yield from lines
-            points.append([nbeta, lines[0].value, lines[0].error, lines[1].value, lines[1].error])
+            points.append(
+                [nbeta, lines[0].measured, lines[0].error, lines[1].measured, lines[1].error]
+            )
         grid = np.geomspace(1.0, 1e8, 41)
         energy, heat = linear_network_thermodynamics(widths, grid)
         curves[name] = {
@@ -186,7 +164,7 @@ def singular_networks(effort: Effort, curves: dict[str, Any]) -> Iterator[Line]:
     run = of_network(LinearNetwork(widths, rank), nbeta, effort)
     system = f"5 → 3 → 9, teacher of rank 1, λ = {exact.coefficient}"
     limit = [float(exact.coefficient)] * 2
-    yield from both("8 λ̂", system, f", nβ = {nbeta:g}", run, limit)
+    yield from both(8, system, f", nβ = {nbeta:g}", run, limit, key=True)
 
 
 def over_grid(loss: Any, posterior: TemperedPosterior, axes: Sequence[np.ndarray]) -> list[float]:
@@ -202,7 +180,7 @@ def over_grid(loss: Any, posterior: TemperedPosterior, axes: Sequence[np.ndarray
     return [mean, float(p @ (energy - mean) ** 2)]
 
 
-def regular_and_torch(effort: Effort) -> Iterator[Line]:
+def regular_and_torch(effort: Effort, curves: dict[str, Any]) -> Iterator[Line]:
     """Experiment 8: logistic regression, and a tanh network in torch, against sums over grids."""
     import torch
     from scipy.optimize import minimize
@@ -221,7 +199,7 @@ def regular_and_torch(effort: Effort) -> Iterator[Line]:
     run = hamiltonian(posterior, step=0.09, leapfrogs=4, **effort(2.0))
     axes = [centre + np.linspace(-1.2, 1.2, 33) for centre in best]  # eight standard deviations
     yield from both(
-        "8 λ̂",
+        8,
         "logistic regression, d = 3, n = 300, d/2 = 3/2",
         "",
         run,
@@ -251,7 +229,7 @@ def regular_and_torch(effort: Effort) -> Iterator[Line]:
     )
     axes = [np.sinh(np.linspace(-8, 8, 241)) / np.sinh(8.0) * 6.5] * 2
     yield from both(
-        "8 λ̂",
+        8,
         "tanh network 1 → 1 → 1 in torch, λ = 1/2, m = 2",
         ", nβ = 100",
         run,
@@ -274,11 +252,16 @@ def prior_sweep(effort: Effort, curves: dict[str, Any]) -> Iterator[Line]:
         )
         predicted = quadratic_basin(h, nbeta, gamma)
         lines = both(
-            "8 prior", "20 curvatures 0.01 … 1", f", γ/nβ = {gamma / nbeta:g}", run, predicted
+            8,
+            "20 curvatures 0.01 … 1",
+            f", γ/nβ = {gamma / nbeta:g}",
+            run,
+            predicted,
+            key=gamma == 100.0,
         )
         yield from lines
         points.append(
-            [gamma / nbeta, lines[0].value, lines[0].error, lines[1].value, lines[1].error]
+            [gamma / nbeta, lines[0].measured, lines[0].error, lines[1].measured, lines[1].error]
         )
     curves["prior"] = {"curvatures": h.tolist(), "points": points}
 
@@ -291,11 +274,10 @@ def step_sweep(effort: Effort, curves: dict[str, Any]) -> Iterator[Line]:
         step = stiffness / 100.0
         run = sgld(posterior, step=step, **effort(4.0))
         predicted = quadratic_basin(np.ones(8), 100.0, step=step)
-        found = both("8 step", "8 equal curvatures, sgld", f", εκ = {stiffness:g}", run, predicted)[
-            0
-        ]
+        at, key = f", εκ = {stiffness:g}", stiffness == 1.0
+        found = both(8, "8 equal curvatures, sgld", at, run, predicted, key=key)[0]
         yield found
-        points.append([stiffness, found.value / 4, found.error / 4])
+        points.append([stiffness, found.measured / 4, found.error / 4])
     curves["step"] = points
 
     widths, nbeta = (4, 3, 8), 100.0
@@ -316,13 +298,13 @@ def step_sweep(effort: Effort, curves: dict[str, Any]) -> Iterator[Line]:
         found.append(estimated(run))
     value, error = extrapolated_to_zero_step([each.excess_energy for each, _ in found], steps)
     yield Line(
-        "8 step",
-        "4 → 3 → 8, sgld, ε → 0 from two steps",
-        "nβ(⟨L⟩ − L₀), nβ = 100",
+        8,
+        "4 → 3 → 8, sgld, ε → 0 from two steps: nβ(⟨L⟩ − L₀), nβ = 100",
         float(exact.excess_energy),
         value,
         error,
-        all(settled for _, settled in found),
+        RULE,
+        settled=all(settled for _, settled in found),
     )
 
     rng = np.random.default_rng(SEED)
@@ -339,7 +321,7 @@ def step_sweep(effort: Effort, curves: dict[str, Any]) -> Iterator[Line]:
             curvatures, 1000.0, step=step, gradient_variance=variance / batch
         )
         yield both(
-            "8 step",
+            8,
             "linear regression, d = 4, mini-batches",
             f", {batch} of 1000 rows",
             run,
@@ -347,7 +329,7 @@ def step_sweep(effort: Effort, curves: dict[str, Any]) -> Iterator[Line]:
         )[0]
 
 
-def response(effort: Effort) -> Iterator[Line]:
+def response(effort: Effort, curves: dict[str, Any]) -> Iterator[Line]:
     """Experiment 9: the answer to a force, foretold by fluctuations, and measured."""
     network = LinearNetwork((2, 2, 2), rank=1)
     direction = np.array([1.0, 0.0, 0.0, 0.5, 0.0, -0.5, 0.0, 1.0])
@@ -373,16 +355,18 @@ def response(effort: Effort) -> Iterator[Line]:
         answer = measured_response(forward, back, name)
         error = float(np.hypot(foretold.error, answer.error))
         yield Line(
-            "9 response",
-            "2 → 2 → 2, teacher of rank 1, nβ = 100",
-            f"d⟨{name}⟩/df, Cov/T_w ± {float(foretold.error):.1g} predicted",
+            9,
+            f"2 → 2 → 2, teacher of rank 1, nβ = 100: d⟨{name}⟩/df, Cov/T_w "
+            f"± {float(foretold.error):.1g} predicted",
             float(foretold.mean),
             float(answer.mean),
             error,
+            RULE,
+            key=True,
         )
 
 
-def crystal_and_network(effort: Effort) -> Iterator[Line]:
+def crystal_and_network(effort: Effort, curves: dict[str, Any]) -> Iterator[Line]:
     """Experiment 10: equipartition in a crystal and in a quadratic network, and thermometers."""
     crystal = harmonic_crystal(16)
     rng = np.random.default_rng(SEED)
@@ -407,16 +391,16 @@ def crystal_and_network(effort: Effort) -> Iterator[Line]:
             observe=THERMOMETERS,
             **effort(6.0),
         )
-        yield from both("10 f/2", name, "", run, (7.5, 7.5))
+        yield from both(10, name, "", run, (7.5, 7.5), key=True)
         lowered = 1.0 - step**2 * nbeta * curvatures.mean() / 4
         for quantity, predicted, (value, error) in (
             ("β, configurational, set to 1", 1.0, configurational_beta(run)),
             ("T, kinetic, set to 1: 1 − h²⟨κ⟩/4", lowered, kinetic_temperature(run)),
         ):
-            yield Line("10 thermometer", name, quantity, predicted, float(value), float(error))
+            yield Line(10, f"{name}: {quantity}", predicted, float(value), float(error), RULE)
 
 
-def signed(effort: Effort) -> Iterator[Line]:
+def signed(effort: Effort, curves: dict[str, Any]) -> Iterator[Line]:
     """Thermometers at β of either sign, where the loss has a ceiling."""
     rng = np.random.default_rng(SEED)
     inputs = rng.normal(size=(40, 2))
@@ -426,46 +410,71 @@ def signed(effort: Effort) -> Iterator[Line]:
         run = hamiltonian(posterior, step=0.35, leapfrogs=5, observe=THERMOMETERS, **effort(3.0))
         system = "error rate of a classifier, 0 … 1"
         value, error = map(float, configurational_beta(run))
-        yield Line("β of either sign", system, "β, configurational", beta, value, error)
+        yield Line(None, f"{system}: β, configurational", beta, value, error, RULE)
+
+
+PARTS: list[tuple[int | None, Callable[[Effort, dict[str, Any]], Iterator[Line]]]] = [
+    (8, singular_networks),
+    (8, regular_and_torch),
+    (8, prior_sweep),
+    (8, step_sweep),
+    (9, response),
+    (10, crystal_and_network),
+    (None, signed),
+]
+EXPERIMENTS = {
+    8: Experiment(
+        "Learning coefficient",
+        "Excess energy and heat capacity of weights in a heat bath give f = 2λ; a prior leaves "
+        "half of MacKay's number, a step ε of SGLD heats by 1/(1 − εκ/4).",
+    ),
+    9: Experiment(
+        "Fluctuation and dissipation",
+        "The answer to a force on A is what fluctuations say without it: d⟨B⟩/df = Cov(A, B)/T_w.",
+    ),
+    10: Experiment(
+        "Crystal and network",
+        "A harmonic crystal and a quadratic network of 15 degrees of freedom both have "
+        "energy/kT = heat capacity = f/2.",
+    ),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="also write the numbers to this file")
     parser.add_argument("--tiny", action="store_true", help="a small setting, to try it out")
+    parser.add_argument("--only", nargs="+", type=int, choices=EXPERIMENTS, help="by number")
     options = parser.parse_args()
     import torch
 
     torch.set_num_threads(1)
     effort = Effort(16, 40, 10, (30.0,)) if options.tiny else Effort()
     curves: dict[str, Any] = {}
-    parts = [
-        singular_networks(effort, curves),
-        regular_and_torch(effort),
-        prior_sweep(effort, curves),
-        step_sweep(effort, curves),
-        response(effort),
-        crystal_and_network(effort),
-        signed(effort),
-    ]
-    rows = []
+    lines: list[Line] = []
     with progress_bar(True, None, unit="line", what="predictions") as bar:
-        for part in parts:
-            for found in part:
-                rows.append(found.cells())
+        for k, (number, part) in enumerate(PARTS):
+            if options.only and number not in options.only:
+                continue
+            # Seeds of its own, so that a part alone has the numbers that it has among the others.
+            own = replace(effort, seeds=itertools.count(SEED + 1000 * k))
+            for found in part(own, curves):
+                lines.append(found)
                 bar.update()
-    kept = sum(row[-1] == "agrees" for row in rows)
-    title = f"{len(rows)} predictions, of which {kept} came true"
-    print_table(title, COLUMNS, rows)
-    write_record(
+    kept = sum(line.verdict == "confirmed" for line in lines)
+    title = f"{len(lines)} predictions, of which {kept} came true"
+    print_lines(title, lines)
+    write_lines(
         options.json,
         title,
         f"{effort.chains} chains, {effort.steps} Hamiltonian trajectories each unless another "
-        "sampler is named. Errors are corrected for autocorrelation; a prediction agrees if it is "
-        f"within {LIMIT:g} of them. Predictions of linear networks are exact at their temperature; "
+        "sampler is named. Errors are corrected for autocorrelation; a prediction is confirmed "
+        f"within {RULE.errors:g} of them, and too rough where the error is more than "
+        f"{RULE.rough:.0%} of it. Predictions of linear networks are exact at their temperature; "
         "that of the teacher of rank 1 is the limit λ.",
-        COLUMNS,
-        rows,
+        lines,
+        EXPERIMENTS,
+        "learning_coefficient",
         machine("torch"),
         curves=curves,
     )

@@ -1,10 +1,11 @@
 """Noise on quantised weights: what rounding leaves of it, on real layers of the demo model.
 
-Formulas first: the share of the codes that move, and the variance that noise of σ has after it was
-rounded to a grid of step Δ, to nearest, stochastically, or as ternary kicks; with the ends of the
-range. Then where noise fades, what noise before quantisation does, and what of it reaches the
-logits. Usage: ``python benchmarks/quantised_noise.py [--json FILE] [--draws 24] [--tiny]``; the
-second table goes beside FILE, with ``_logits`` in its name. Takes about two minutes of a core.
+Experiment 11 of docs/brownian_experiments.rst. Formulas first: the share of the codes that move,
+and the variance that noise of σ has after it was rounded to a grid of step Δ, to nearest,
+stochastically, or as ternary kicks; with the ends of the range. Then where noise fades, what noise
+before quantisation does, and what of it reaches the logits. Usage:
+``python benchmarks/quantised_noise.py [--json FILE] [--draws 24] [--tiny]``; the table over σ/Δ
+goes beside FILE, with ``_table`` in its name. Takes about two minutes of a core.
 """
 
 from __future__ import annotations
@@ -12,18 +13,20 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from measure import machine, print_table, write_record
+from predictions import Experiment, Line, Rule, print_lines, write_lines
 
 from llm_bridge.brownian.effective_temperature import effective_temperature
 from llm_bridge.brownian.noise import WeightNoise
 from llm_bridge.brownian.quantised_linear import QuantisedLinear, quantised_model
 from llm_bridge.brownian.rounding import noisy_codes
 from llm_bridge.brownian.rounding_law import (
+    ROUNDINGS,
     code_transitions,
     flip_probability,
     nearest_threshold,
@@ -48,12 +51,21 @@ COLUMNS = [
     "variance kept, nearest", "measured ",
     "stochastic", "measured  ",
     "ternary", "measured   ",
-    "furthest off", "verdict",
+    "verdict",
 ]  # fmt: skip
-LOGIT_COLUMNS = ["what", "predicted", "measured", "off by", "verdict"]
-LIMIT = 4.5  # errors; 84 cells of right predictions have one beyond it in 1 of 1700 benchmarks
-ROUGHLY = 0.1  # how far what is of leading order, or for normal weights, may be off
+# 84 cells of right predictions have one beyond 4.5 errors in 1 of 1700 benchmarks.
+RULE = Rule(errors=4.5)
+# What is of leading order, or for normal weights, may be off by 10 %.
 GONE = 0.01  # a share of the variance that is as good as none: per cent are of at least this
+ROUGHLY = Rule(errors=4.5, within=0.1, rough=0.1)
+OF_LOGITS = replace(ROUGHLY, unit=GONE, least=GONE)
+EXPERIMENTS = {
+    11: Experiment(
+        "Noise on quantised weights",
+        "Rounded to nearest, noise below 0.29 Δ fades; rounded stochastically it grows; ternary "
+        "kicks of one step keep its variance at any σ.",
+    )
+}
 SEED = 20261121  # of the first row; every row has its own
 
 
@@ -65,35 +77,14 @@ class Cell:
     value: float
     error: float
 
-    @property
-    def off(self) -> float:
-        """In errors; nothing measured where nothing is possible is right."""
-        if self.error == 0:
-            return 0.0 if self.value == self.predicted else math.inf
-        return (self.value - self.predicted) / self.error
+    def line(self, quantity: str, rule: Rule = RULE, *, key: bool = False) -> Line:
+        """As a line of experiment 11."""
+        return Line(11, quantity, self.predicted, self.value, self.error, rule, key=key)
 
     def __str__(self) -> str:
         if self.value == 0 or self.error == 0:
             return f"{self.value:.3g}"
         return rounded_to_error(self.value, self.error)
-
-
-def line(what: str, cell: Cell, tolerance: float = 0.0, least: float = 0.0) -> list[Any]:
-    """A row of the second table; a tolerance for predictions that are not meant to be exact."""
-    off, verdict = f"{cell.off:+.1f} σ", "agrees" if abs(cell.off) < LIMIT else "DISAGREES"
-    if tolerance:
-        scale = max(abs(cell.predicted), least)
-        share, error = (cell.value - cell.predicted) / scale, cell.error / scale
-        off = f"{100 * share:+.1f} %"
-        if abs(share) > tolerance + LIMIT * error:
-            verdict = "DISAGREES"
-        elif max(abs(share), error) > tolerance:
-            verdict = "too rough"
-        elif max(cell.predicted, cell.value) < least:
-            verdict = "agrees: gone"
-        else:
-            verdict = f"agrees within {100 * tolerance:.0f} %"
-    return [what, f"{cell.predicted:.4g}", str(cell), off, verdict]
 
 
 # --- the table ------------------------------------------------------------------------------------
@@ -140,32 +131,41 @@ def moments(
     )
 
 
-def table_row(name: str, layer: QuantisedLinear, ratio: float, draws: int, seed: int) -> list[Any]:
-    """One line of the table of the literature, on a real layer."""
-    flips, nearest = moments(layer, ratio, "nearest", draws, seed)
+def table_row(
+    name: str, layer: QuantisedLinear, ratio: float, draws: int, seed: int
+) -> tuple[list[Any], list[Line]]:
+    """One row of the table of the literature, on a real layer, and a line for each number in it."""
+    moved, nearest = moments(layer, ratio, "nearest", draws, seed)
     _, stochastic = moments(layer, ratio, "stochastic", draws, seed + 1)
     _, ternary = moments(layer, ratio, "ternary", draws, seed + 2)
-    worst = max((flips, nearest, stochastic, ternary), key=lambda cell: abs(cell.off))
-    return [
+    at, key = f"{name}, σ/Δ = {ratio:g}: ", name.startswith("MLP") and ratio == 0.2
+    lines = [
+        moved.line(f"{at}moved, nearest"),
+        nearest.line(f"{at}variance kept, nearest", key=key),
+        stochastic.line(f"{at}variance kept, stochastic", key=key),
+        ternary.line(f"{at}variance kept, ternary", key=key),
+    ]
+    words = sorted({line.verdict for line in lines})
+    row = [
         name,
         ratio,
         f"{float(flip_probability(ratio, 'nearest')):.2g}",
-        str(flips),
+        str(moved),
         f"{float(variance_kept(ratio, 'nearest')):.3g}",
         str(nearest),
         f"{float(variance_kept(ratio, 'stochastic')):.4g}",
         str(stochastic),
         f"{ternary.predicted:.4g}",
         str(ternary),
-        f"{worst.off:+.1f} σ",
-        "agrees" if abs(worst.off) < LIMIT else "DISAGREES",
+        ", ".join(words),
     ]
+    return row, lines
 
 
 # --- where noise fades ----------------------------------------------------------------------------
 
 
-def threshold_lines(name: str, matrix: QuantisedMatrix, group: int, draws: int) -> list[list[Any]]:
+def threshold_lines(name: str, matrix: QuantisedMatrix, group: int, draws: int) -> list[Line]:
     """Size of the steps, and σ at which rounding to nearest keeps the variance, in std."""
     layer = QuantisedLinear(matrix)
     weights = matrix.dequantised().double().numpy()
@@ -195,22 +195,17 @@ def threshold_lines(name: str, matrix: QuantisedMatrix, group: int, draws: int) 
     each = low + (expected.mean() - found.mean(axis=0)) / slope
     error = float(each.std(ddof=1)) / math.sqrt(draws)
     normal = step_of_normal_weights(matrix.bits, group)
+    step = Cell(normal, float(steps.mean()), float(steps.std()) / math.sqrt(steps.size))
+    where = Cell(nearest_threshold() * normal, float(each.mean()), error)
+    own = Cell(low, float(each.mean()), error)
     return [
-        line(
-            f"{name}: Δ/std, of normal weights",
-            Cell(normal, float(steps.mean()), float(steps.std()) / math.sqrt(steps.size)),
-            ROUGHLY,
-        ),
-        line(
-            f"{name}: σ/std where nearest keeps it, of normal weights",
-            Cell(nearest_threshold() * normal, float(each.mean()), error),
-            ROUGHLY,
-        ),
-        line(f"{name}: the same, by its own steps", Cell(low, float(each.mean()), error)),
+        step.line(f"{name}: Δ/std, of normal weights", ROUGHLY),
+        where.line(f"{name}: σ/std where nearest keeps it, of normal weights", ROUGHLY, key=True),
+        own.line(f"{name}: σ/std where nearest keeps it, by its own steps"),
     ]
 
 
-def before_lines(name: str, weights: Any, matrix: QuantisedMatrix) -> Iterator[list[Any]]:
+def before_lines(name: str, weights: Any, matrix: QuantisedMatrix) -> Iterator[Line]:
     """Noise that comes before the weights are quantised: as under stochastic rounding."""
     step = matrix.scale.double().numpy().repeat(matrix.codes.shape[1] // matrix.scale.shape[1], 1)
     place = weights.double().numpy() / step
@@ -223,11 +218,8 @@ def before_lines(name: str, weights: Any, matrix: QuantisedMatrix) -> Iterator[l
         square = (np.rint(place[inside] + noise) - codes[inside]) ** 2 / ratio**2
         error = float(square.std()) / math.sqrt(square.size)
         predicted = float(variance_kept(ratio, "stochastic"))
-        yield line(
-            f"{name}: variance kept, noise of {ratio} Δ before quantising",
-            Cell(predicted, float(square.mean()), error),
-            ROUGHLY,
-        )
+        found = Cell(predicted, float(square.mean()), error)
+        yield found.line(f"{name}: variance kept, noise of {ratio} Δ before quantising", ROUGHLY)
 
 
 # --- what reaches the logits ----------------------------------------------------------------------
@@ -292,7 +284,7 @@ def rounded_logits(
 
 def logit_lines(
     model: LanguageModel, ids: np.ndarray, where: str, sigma: float, draws: int
-) -> Iterator[list[Any]]:
+) -> Iterator[Line]:
     """Change of the logits and disagreement under each rounding, against noise that knows no grid.
 
     The latter has the exact law of Gaussian noise on the quantised weights, in function space.
@@ -314,30 +306,23 @@ def logit_lines(
         square, error = mean_square(noisy, clean)
         if hidden is None:
             kept = float(np.mean([kept_by(layer.matrix, sigma, rounding) for layer in layers]))
-            shared, size, tolerance = kept, norm, ROUGHLY
+            shared, size, rule = kept, norm, OF_LOGITS
             error = math.hypot(error, square * norm_error / norm)
         else:
             matrix = layers[0].matrix
             kept, shared = predicted_of_head(matrix, hidden, clean, sigma, rounding)
             rms = math.sqrt(float((matrix.dequantised().double() ** 2).mean()))
-            size, tolerance = (sigma * rms) ** 2 * float((hidden**2).sum(axis=1).mean()), 0.0
-        yield line(
-            f"{at}, {rounding}: (Δz)² over that of Gaussian noise",
-            Cell(kept, square / size, error / size),
-            tolerance,
-            GONE,
-        )
+            size, rule = (sigma * rms) ** 2 * float((hidden**2).sum(axis=1).mean()), RULE
+        key = where == "head" and sigma == 0.1
+        quantity = f"{at}, {rounding}: (Δz)² over that of Gaussian noise"
+        yield Cell(kept, square / size, error / size).line(quantity, rule, key=key)
         found = effective_temperature(clean, noisy)
         ratio = found.disagreement / reference.disagreement
         error = math.hypot(
             found.draw_errors["disagreement"], ratio * reference.draw_errors["disagreement"]
         )
-        yield line(
-            f"{at}, {rounding}: disagreement over that of Gaussian noise",
-            Cell(shared, ratio, error / reference.disagreement),
-            ROUGHLY,
-            GONE,
-        )
+        quantity = f"{at}, {rounding}: disagreement over that of Gaussian noise"
+        yield Cell(shared, ratio, error / reference.disagreement).line(quantity, OF_LOGITS)
 
 
 def mean_square(noisy: np.ndarray, clean: np.ndarray) -> tuple[float, float]:
@@ -374,16 +359,23 @@ def main() -> None:
         layers[name] = weight[:rows], quantise(weight[:rows], group, bits=bits)
 
     rows: list[list[Any]] = []
-    lines: list[list[Any]] = []
+    lines: list[Line] = []
+    curves: dict[str, Any] = {"ratios": RATIOS}
     with progress_bar(True, len(RATIOS) * len(layers), unit="row", what="rounded noise") as bar:
         for name, (_, matrix) in layers.items():
             layer = in_steps(matrix)
             # Small layers are read more often.
             more = 1 if options.tiny else max(1, 2**20 // matrix.codes.numel())
+            kept: dict[str, list[list[float]]] = {rounding: [] for rounding in ROUNDINGS}
             for ratio in RATIOS:
                 seed = SEED + 3 * len(rows)
-                rows.append(table_row(name, layer, ratio, draws * more, seed))
+                row, found = table_row(name, layer, ratio, draws * more, seed)
+                rows.append(row)
+                lines += found
+                for rounding, each in zip(ROUNDINGS, found[1:], strict=True):
+                    kept[rounding].append([each.predicted, each.measured, each.error])
                 bar.update()
+            curves[name] = kept
     for name, (weight, matrix) in layers.items():
         group = LAYERS[name][2] or matrix.codes.shape[1]
         lines += threshold_lines(name, matrix, group, draws)
@@ -392,36 +384,46 @@ def main() -> None:
     rough = quantised_model(model, bits=4, group=128, kinds=kinds)
     cases = [("head", 0.1)] if options.tiny else [(w, s) for w in kinds for s in (0.03, 0.1)]
     for where, sigma in cases:
-        lines += logit_lines(rough, ids, where, sigma, 4 * draws)
+        new = list(logit_lines(rough, ids, where, sigma, 4 * draws))
+        lines += new
+        curves[f"logits, {where}, σ = {sigma:g} std"] = {
+            rounding: [each.predicted, each.measured, each.error]
+            for rounding, each in zip(ROUNDINGS, new[::2], strict=True)
+        }
 
     title = "What rounding leaves of noise on quantised weights"
     print_table(title, COLUMNS, rows)
-    print_table("Where noise fades, and what reaches the logits", LOGIT_COLUMNS, lines)
-    failed = sum(row[-1] == "DISAGREES" for row in [*rows, *lines])
-    print(f"{failed} of {len(rows) + len(lines)} predictions disagree.")
-    host = machine("torch", "transformers")
-    write_record(
-        options.json,
-        title,
+    print_lines("Every number, where noise fades, and what reaches the logits", lines)
+    failed = sum(line.verdict == "refuted" for line in lines)
+    print(f"{failed} of {len(lines)} predictions are refuted.")
+    settings = (
         f"Layers of the demo model, 4 bits with a scale for 128 columns, 8 bits with one for a "
         f"row of 256; {draws} draws of each, more of small layers. Noise of so many steps on "
-        "every weight. Formulas are for codes far from the ends of their range; the verdict "
-        f"compares with the law of every code, ends included, and says agrees below {LIMIT} "
-        "errors.",
-        COLUMNS,
-        rows,
+        "every weight."
+    )
+    host = machine("torch", "transformers")
+    write_lines(
+        options.json,
+        title,
+        f"{settings} Predictions are by the law of every code, ends of the range included. Logits: "
+        f"{ids.size} positions of held-out text, 4 bits, {4 * draws} draws in antithetic pairs; "
+        "Gaussian noise is the exact law on the same quantised weights, in function space. "
+        f"Confirmed: within {RULE.errors:g} errors, or within 10 % where the prediction is of "
+        f"leading order or for normal weights; none: predicted and measured below {GONE:.0%}.",
+        lines,
+        EXPERIMENTS,
+        "quantised_noise",
         host,
+        curves=curves,
     )
     if options.json is not None:
         write_record(
-            options.json.with_stem(f"{options.json.stem}_logits"),
-            "Where noise fades, and what reaches the logits",
-            f"The demo model, {ids.size} positions of held-out text, 4 bits with a scale for 128 "
-            f"columns, {4 * draws} draws in antithetic pairs. Gaussian noise is the exact law on "
-            "the same quantised weights, in function space. With per cent: predictions of leading "
-            "order, or for normal weights.",
-            LOGIT_COLUMNS,
-            lines,
+            options.json.with_stem(f"{options.json.stem}_table"),
+            title,
+            f"{settings} The predicted numbers here are for codes far from the ends of their range "
+            "(of ternary kicks, with the ends); the verdict compares with the law of every code.",
+            COLUMNS,
+            rows,
             host,
         )
 

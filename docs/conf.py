@@ -53,6 +53,7 @@ extensions = [
     "sphinxcontrib.bibtex",
     "matplotlib.sphinxext.plot_directive",
     "command_help",
+    "experiments",
     "mathml",
     "measured",
 ]
@@ -133,6 +134,7 @@ html_sidebars = {
         "noise_floor",
         "negative_training",
         "brownian_weights",
+        "brownian_experiments",
         "langevin_weights",
         "kin",
         "records",

@@ -28,7 +28,7 @@ from llm_bridge.compare import compare
 from llm_bridge.text.temperature import text_temperature
 
 if TYPE_CHECKING:
-    from llm_bridge import brownian
+    from llm_bridge import brownian, errors, kin, langevin
     from llm_bridge.decoding import sample
     from llm_bridge.decoding.adapters.transformers import SignedTemperatureProcessor
     from llm_bridge.logits import LogitRecord, record_logits
@@ -45,7 +45,7 @@ _LAZY = {
     "anomalous_tokens": "llm_bridge.tokens.anomalous",
     "SignedTemperatureProcessor": "llm_bridge.decoding.adapters.transformers",
 }
-_MODULES = ("brownian", "errors")
+_MODULES = ("brownian", "errors", "kin", "langevin")
 
 __all__ = [*_LAZY, "compare", "text_temperature", *_MODULES]
 

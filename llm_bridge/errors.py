@@ -8,6 +8,7 @@ __all__ = [
     "MissingExtraError",
     "ModelLoadError",
     "ModelNotFoundError",
+    "NoiseOverflowError",
     "RecordFileError",
     "TextTooShortError",
     "UnknownTailError",
@@ -91,6 +92,10 @@ class UnreachableTemperatureError(InvalidInputError):
 
     def __reduce__(self) -> tuple[type[UnreachableTemperatureError], tuple[str, object]]:
         return type(self), (str(self), self.accepted)
+
+
+class NoiseOverflowError(InvalidInputError):
+    """Weight noise so large that the logits of the model are no numbers any more."""
 
 
 class UnsupportedNoiseError(InvalidInputError):

@@ -92,8 +92,10 @@ INTERNAL = {
     "llm_bridge.brownian.layer_noise",
     "llm_bridge.brownian.noisy_memory",
     "llm_bridge.brownian.normal_rows",
+    "llm_bridge.brownian.overflow",
     "llm_bridge.brownian.position_sums",
     "llm_bridge.brownian.shared_factors",
+    "llm_bridge.brownian.temperature_ladder",
     "llm_bridge.cli",  # the page on the command line
     "llm_bridge.commands",  # likewise
     "llm_bridge.decoding.adapters.followed_text",

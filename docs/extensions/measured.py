@@ -2,6 +2,9 @@
 
 With ``:below: 0.2 per core`` only the rows whose number in the column "per core" is below 0.2, from
 the lowest up, without settings and machine, which stand with the whole table.
+
+Records of predictions have their errors in a column of their own; the table shows them in brackets
+behind the measured value, and how far from its prediction that is.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from typing import Any, ClassVar
 from docutils import nodes
 from docutils.parsers.rst import Directive, directives
 from sphinx.application import Sphinx
+
+from thermo.estimate.autocorrelation import rounded_to_error
 
 FOLDER = Path(__file__).parent.parent / "measured"
 
@@ -39,9 +44,13 @@ class Measured(Directive):
             if column not in record["columns"]:
                 raise self.error(f"{path.name} has no column {column!r}")
             return [_table(*rows_below(record, float(limit), column))]
+        columns, rows = record["columns"], record["rows"]
+        if {"predicted", "measured", "error"} <= set(columns):
+            rows = [readable(columns, row)[1] for row in rows]
+            columns = readable(columns, record["rows"][0])[0]
         return [
             nodes.paragraph("", record["settings"]),
-            _table(record["columns"], record["rows"]),
+            _table(columns, rows),
             nodes.paragraph("", _machine(record["machine"]), classes=["machine"]),
         ]
 
@@ -54,6 +63,35 @@ def rows_below(
     low = [row for row in record["rows"] if row[place] is not None and row[place] < limit]
     rows = [[row[0], row[place]] for row in sorted(low, key=lambda row: float(row[place]))]
     return [record["columns"][0], column], rows
+
+
+def readable(columns: list[str], row: list[Any]) -> tuple[list[str], list[str]]:
+    """Return columns and cells with the error in brackets and the deviation from the prediction.
+
+    In standard errors, or, where nothing was sampled, as a share of the prediction.
+    """
+    cells = dict(zip(columns, row, strict=True))
+    predicted, measured, error = cells["predicted"], cells["measured"], cells["error"]
+    off = "–"
+    if isinstance(predicted, float):
+        if error:
+            off = f"{(measured - predicted) / error:+.1f} σ"
+        elif predicted:
+            share = 100 * (measured / predicted - 1)
+            off = f"{share:+.2g} %" if abs(share) > 1e-3 else "0 %"
+        predicted = f"{predicted:.5g}"
+    shown = {
+        **cells,
+        "predicted": "–" if predicted is None else predicted,
+        "measured": rounded_to_error(measured, error) if error else f"{measured:.5g}",
+    }
+    del shown["error"]
+    out: dict[str, str] = {}
+    for name, value in shown.items():
+        out[name] = _cell(value)
+        if name == "measured":
+            out["off by"] = off
+    return list(out), list(out.values())
 
 
 def _table(columns: list[str], rows: list[list[Any]]) -> nodes.table:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from llm_bridge.brownian.kicks import displaced, kick, require_kicks, stream_of
 from llm_bridge.brownian.noise import WeightNoise
+from llm_bridge.brownian.overflow import watched
 from llm_bridge.brownian.selection import NoisyTensor
 from llm_bridge.errors import UnsupportedNoiseError
 
@@ -75,11 +76,15 @@ def logits_of_copies(
         path = kicks_along(chosen, noise, draw)
         with torch.no_grad():
             if noise.correlation != "quenched":
-                yield from _read_along(model, tokens, chosen, path, signs)
+                with watched(model.torch_module, noise):
+                    read = _read_along(model, tokens, chosen, path, signs)
+                yield from read
                 continue
             kicks = next(path)
             for sign in signs:
-                yield model.logits(tokens, displaced_copy(chosen, kicks, sign))
+                with watched(model.torch_module, noise):
+                    logits = model.logits(tokens, displaced_copy(chosen, kicks, sign))
+                yield logits
 
 
 def kicks_along(

@@ -27,6 +27,7 @@ from llm_bridge.brownian.layer_noise import (
     TokenNoise,
 )
 from llm_bridge.brownian.noise import WeightNoise
+from llm_bridge.brownian.overflow import overflow_hooks
 from llm_bridge.brownian.selection import NoisyTensor, selected_tensors
 from llm_bridge.brownian.shared_factors import SharedFactors
 from llm_bridge.errors import UnsupportedNoiseError
@@ -91,6 +92,8 @@ class FunctionSpaceNoise:
         would have to share one noise, or a tensor of a layer that is neither dense, nor an
         embedding, nor elementwise. In a pass: gradients are wanted. Every message names what is
         accepted instead.
+    NoiseOverflowError
+        In a pass: the noise is so large that what a layer reads outgrows float32.
 
     Notes
     -----
@@ -168,6 +171,8 @@ class FunctionSpaceNoise:
             for module, noise in self._layers:
                 self._handles.append(module.register_forward_hook(noise, with_kwargs=True))
             self._handles.append(self._module.register_forward_hook(self._end))
+            for handle in overflow_hooks(self._module, self._state.noise):
+                self._handles.append(handle)
         except BaseException:
             self.__exit__()
             raise

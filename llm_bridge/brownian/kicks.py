@@ -46,7 +46,7 @@ def kick(tensor: NoisyTensor, noise: WeightNoise, stream: np.random.Generator) -
     -------
     torch.Tensor, of the tensor's shape
         On its device; float64 for float64 weights, else float32, which 16-bit weights add to
-        before they are rounded. Steps −1, 0, 1 of the codes' own type for quantised weights.
+        before they are rounded. Whole steps −m, 0, m of the codes' own type for quantised weights.
     """
     import torch
 
@@ -73,21 +73,32 @@ def kick(tensor: NoisyTensor, noise: WeightNoise, stream: np.random.Generator) -
 
 def require_kicks(chosen: Sequence[NoisyTensor], noise: WeightNoise) -> None:
     """Raise UnsupportedNoiseError for noise that the codes of a quantised layer cannot take."""
-    for tensor in chosen:
-        if tensor.step is None or tensor.size == 0.0:
-            continue
-        if noise.law != "ternary":
-            raise UnsupportedNoiseError(
-                f"law = {noise.law!r}, but the weights of {tensor.name} are quantised and move in "
-                "whole steps; accepted: law='ternary', or 'gaussian' with machine='function_space'."
-            )
-        steps = tensor.step[tensor.step > 0]
-        if steps.numel() and tensor.size > float(steps.min()):
-            raise UnsupportedNoiseError(
-                f"noise of {tensor.size:.3g} on {tensor.name}, whose quantisation step is "
-                f"{float(steps.min()):.3g}: kicks of one step are smaller than that; accepted: a "
-                "smaller sigma, or law='gaussian' with machine='function_space'."
-            )
+    limits = {tensor.name: _largest_size(tensor) / tensor.size for tensor in _moving(chosen)}
+    if limits and noise.law != "ternary":
+        raise UnsupportedNoiseError(
+            f"law = {noise.law!r}, but the weights of {next(iter(limits))} are quantised and move "
+            "in whole steps; accepted: law='ternary', or 'gaussian' with machine='function_space'."
+        )
+    name = min(limits, key=limits.__getitem__, default="")
+    if name and limits[name] < 1:
+        raise UnsupportedNoiseError(
+            f"sigma = {noise.sigma:g}: its kicks of {name} are longer than half the range of the "
+            f"codes, and few could move; accepted: sigma up to "
+            f"{_rounded_down(noise.sigma * limits[name])}, or law='gaussian' with "
+            "machine='function_space'."
+        )
+
+
+def _moving(chosen: Sequence[NoisyTensor]) -> list[NoisyTensor]:
+    """Quantised tensors with noise."""
+    return [tensor for tensor in chosen if tensor.step is not None and tensor.size > 0]
+
+
+def _largest_size(tensor: NoisyTensor) -> float:
+    """The noise whose kicks are half the range of the codes, where their step is smallest."""
+    assert tensor.step is not None
+    steps = tensor.step[tensor.step > 0]
+    return float(steps.min()) * max(tensor.largest // 2, 1) if steps.numel() else math.inf
 
 
 def displaced(
@@ -139,10 +150,11 @@ def _ternary(stream: np.random.Generator, shape: tuple[int, ...], dtype: type) -
 
 
 def _steps(tensor: NoisyTensor, stream: np.random.Generator) -> torch.Tensor:
-    """±1 with probability q/2 each, q = (size/step)²; the codes at the ends of the range stay.
+    """±m with probability q/2 each, m = ⌈size/step⌉ and q = (size/m·step)²: the variance is size².
 
-    A code at the end could move inwards only: kicked, it would have a mean. Candidates come by
-    gaps of the geometric law with the largest q, so few numbers are drawn where few codes move.
+    A code that is nearer than m to an end of the range could move inwards only: kicked, it would
+    have a mean, so it stays. Candidates come by gaps of the geometric law with the largest q, so
+    few numbers are drawn where few codes move.
     """
     import torch
 
@@ -150,15 +162,24 @@ def _steps(tensor: NoisyTensor, stream: np.random.Generator) -> torch.Tensor:
     assert step is not None
     units = step.detach().double().cpu().numpy().reshape(-1)
     width = codes.numel() // max(units.size, 1)  # codes that share a step stand side by side
-    chances = np.divide(tensor.size, units, out=np.zeros_like(units), where=units > 0) ** 2
+    sizes = np.divide(tensor.size, units, out=np.zeros_like(units), where=units > 0)
+    length = np.ceil(sizes)
+    chances = np.divide(sizes, length, out=np.zeros_like(units), where=length > 0) ** 2
     most = float(chances.max(initial=0.0))
     moved = np.zeros(codes.numel(), dtype=np.int8)
     if most > 0.0:
         at = _bernoulli_places(stream, codes.numel(), most)
         kept = stream.random(at.size) * most < chances[at // width]
-        moved[at] = np.where(kept, 1 - 2 * stream.integers(0, 2, size=at.size), 0)
+        signs = 1 - 2 * stream.integers(0, 2, size=at.size)
+        moved[at] = np.where(kept, signs * length[at // width], 0)
     steps = torch.from_numpy(moved.reshape(tuple(codes.shape))).to(codes)
-    return steps.mul_(codes.abs() < tensor.largest)
+    return steps.mul_(codes.abs() <= tensor.largest - steps.abs())  # a sum may not fit int8
+
+
+def _rounded_down(value: float) -> str:
+    """Two digits that are accepted where the value itself is."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return f"{math.floor(value / unit) * unit:.2g}"
 
 
 def _bernoulli_places(stream: np.random.Generator, number: int, chance: float) -> NDArray[np.int64]:

@@ -13,10 +13,48 @@ from llm_bridge.errors import UnsupportedNoiseError
 from thermo.arguments import checked_seed, one_of, shown, whole_number
 from thermo.errors import InvalidInputError
 
-__all__ = ["CORRELATIONS", "KINDS", "LAWS", "WeightNoise", "kind_of"]
+__all__ = [
+    "ALSO_CALLED",
+    "CORRELATIONS",
+    "KINDS",
+    "LARGEST_SIGMA",
+    "LAWS",
+    "WeightNoise",
+    "kind_of",
+]
 
 KINDS = ("embedding", "attention", "mlp", "norm", "head")
 """Kinds of parameters that `WeightNoise.where` understands."""
+
+ALSO_CALLED = {
+    "everything": "all",
+    "embed": "embedding",
+    "embedtokens": "embedding",
+    "wte": "embedding",
+    "wpe": "embedding",
+    "attn": "attention",
+    "selfattn": "attention",
+    "selfattention": "attention",
+    "mha": "attention",
+    "ffn": "mlp",
+    "ff": "mlp",
+    "feedforward": "mlp",
+    "experts": "mlp",
+    "moe": "mlp",
+    "ln": "norm",
+    "layernorm": "norm",
+    "rmsnorm": "norm",
+    "normalisation": "norm",
+    "normalization": "norm",
+    "lmhead": "head",
+    "outputhead": "head",
+    "unembedding": "head",
+    "unembed": "head",
+}
+"""What else the kinds are called, for a message to say which one was meant."""
+
+LARGEST_SIGMA = 1e36
+"""Beyond it, kicks of a few standard deviations are infinite in float32."""
 
 LAWS = ("gaussian", "multiplicative", "factorised", "low_rank", "ternary")
 """Laws of one draw of the weights."""
@@ -86,12 +124,12 @@ class WeightNoise:
     Parameters
     ----------
     sigma : float
-        Size of the noise, ≥ 0: relative to each tensor's rms, or in the unit of the weights.
+        Size of the noise, 0 to 10³⁶: relative to each tensor's rms, or in the unit of the weights.
     law : {"gaussian", "multiplicative", "factorised", "low_rank", "ternary"}
         Distribution of a draw. One-dimensional tensors (norms, biases) have no second factor:
         factorised and low_rank act on them as gaussian. Ternary kicks have q = 1/16 on
-        floating-point weights; on quantised ones they are one step Δ of the grid, q = σ²s²/Δ²
-        (so σs ≤ Δ), and the codes at the ends of their range stay.
+        floating-point weights; on quantised ones they are m = ⌈σs/Δ⌉ steps Δ of the grid,
+        q = (σs/mΔ)², and codes that are nearer than that to an end of their range stay.
     scale : {"relative", "absolute"}
         What ``sigma`` is measured in. Relative noise leaves a tensor of zeros as it is.
         Multiplicative noise is relative by itself.
@@ -118,7 +156,7 @@ class WeightNoise:
     Raises
     ------
     InvalidInputError
-        ``sigma`` negative or not finite, τ ≤ 0, or another argument of the wrong kind.
+        ``sigma`` negative, not finite or beyond 10³⁶, τ ≤ 0, or another argument of the wrong kind.
     UnsupportedNoiseError
         An Ornstein–Uhlenbeck path of a law that is not Gaussian: sums of such kicks have another
         law, so no such path is stationary.
@@ -161,6 +199,11 @@ class WeightNoise:
         if not (math.isfinite(sigma) and sigma >= 0):
             raise InvalidInputError(
                 f"sigma = {shown(self.sigma)}; a finite number ≥ 0 is accepted."
+            )
+        if sigma > LARGEST_SIGMA:
+            raise InvalidInputError(
+                f"sigma = {shown(self.sigma)}; at most {LARGEST_SIGMA:g} is accepted: kicks are "
+                "numbers of float32."
             )
         assign("sigma", sigma)
         one_of(self.law, "law", LAWS)

@@ -79,12 +79,7 @@ def plot_divergences(ax: Axes, sweep: NoiseSweep) -> Axes:
     -------
     Axes
     """
-    for sigma, fits, colour, marker, _ in _lines(sweep):
-        for quantity, style in (("disagreement", "-"), ("residual_kl", (0, (4, 2)))):
-            values = np.array([getattr(fit, quantity) for fit in fits])
-            error = [getattr(fit, f"{quantity}_error") for fit in fits]
-            _line(ax, sigma, values, error, colour, marker, style=style)
-    _key(ax, "disagreement", "residual KL")
+    _pairs(ax, sweep, {"disagreement": "disagreement", "residual_kl": "residual KL"})
     return _axes(ax, "What is no temperature", "nats per token")
 
 
@@ -100,13 +95,24 @@ def plot_rank_changes(ax: Axes, sweep: NoiseSweep) -> Axes:
     -------
     Axes
     """
+    names = {"top1_flips": "likeliest token, each draw", "rank_swaps": "pairs of the top ten, mean"}
+    _pairs(ax, sweep, names)
+    return _axes(ax, "Ranks that change", "share")
+
+
+def _pairs(ax: Axes, sweep: NoiseSweep, names: dict[str, str]) -> None:
+    """Two quantities of each place, full and dashed lines; the key is grey, colours are places."""
+    styles = dict(zip(names, ("-", (0, (4, 2))), strict=True))
     for sigma, fits, colour, marker, _ in _lines(sweep):
-        for quantity, style in (("top1_flips", "-"), ("rank_swaps", (0, (4, 2)))):
+        for quantity, style in styles.items():
             values = np.array([getattr(fit, quantity) for fit in fits])
             error = [getattr(fit, f"{quantity}_error") for fit in fits]
             _line(ax, sigma, values, error, colour, marker, style=style)
-    _key(ax, "likeliest token, each draw", "pairs of the top ten, mean")
-    return _axes(ax, "Ranks that change", "share")
+    key = [
+        ax.plot([], [], color="#666666", linestyle=style, linewidth=1.8)[0]
+        for style in styles.values()
+    ]
+    ax.legend(key, names.values(), loc="upper left", handlelength=2.6)
 
 
 _Line = tuple[np.ndarray, list["EffectiveTemperature"], str, str, str]
@@ -151,15 +157,6 @@ def _line(
     )  # fmt: skip
     if open_ is not None and open_[shown].any():
         ax.plot(x[open_[shown]], y[open_[shown]], marker, color=colour, markerfacecolor="white")
-
-
-def _key(ax: Axes, full: str, dashed: str) -> None:
-    """Which line is which, in grey: the colours are places."""
-    lines = [
-        ax.plot([], [], color="#666666", linestyle=style, linewidth=1.8)[0]
-        for style in ("-", (0, (4, 2)))
-    ]
-    ax.legend(lines, [full, dashed], loc="upper left", handlelength=2.6)
 
 
 def _axes(ax: Axes, title: str, quantity: str) -> Axes:

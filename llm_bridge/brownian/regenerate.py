@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from llm_bridge.brownian.kicks import displaced, kick, require_kicks, stream_of
 from llm_bridge.brownian.noise import WeightNoise
+from llm_bridge.brownian.overflow import watched
 from llm_bridge.brownian.selection import NoisyTensor
 from llm_bridge.errors import UnsupportedNoiseError
 
@@ -117,7 +118,8 @@ def logits_of_regenerated(
     """Logits (N, V) of one draw after another, bit for bit those of perturbed copies."""
     for number in range(draws):
         draw, sign = (number // 2, 1 - 2 * (number % 2)) if antithetic else (number, 1)
-        with regenerated_noise(model.torch_module, chosen, noise, draw, sign):
+        noisy = regenerated_noise(model.torch_module, chosen, noise, draw, sign)
+        with noisy, watched(model.torch_module, noise):
             logits = model.logits(tokens)
         yield logits
 

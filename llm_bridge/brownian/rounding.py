@@ -59,7 +59,8 @@ def noisy_codes(
     InvalidInputError
         Arguments out of range, or ``noise.where`` matches nothing.
     UnsupportedNoiseError
-        Noise along a path, on a tensor that is not quantised, or ternary of σ > Δ.
+        Noise along a path, on a tensor that is not quantised, or ternary whose kicks are longer
+        than half the range of the codes.
 
     Notes
     -----

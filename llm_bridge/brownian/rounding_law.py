@@ -50,12 +50,12 @@ def flip_probability(ratio: ArrayLike, rounding: str) -> NDArray[np.float64]:
     .. math::
         \text{nearest } \mathrm{erfc}\frac{1}{2\sqrt2\,r}, \quad
         \text{stochastic } \langle \min(|x|, 1) \rangle, \quad
-        \text{ternary } r^2, \qquad r = \sigma/\Delta
+        \text{ternary } (r/\lceil r \rceil)^2, \qquad r = \sigma/\Delta
 
     Parameters
     ----------
     ratio : array_like
-        σ/Δ > 0; at most 1 for ternary.
+        σ/Δ > 0.
     rounding : {"nearest", "stochastic", "ternary"}
 
     Returns
@@ -74,7 +74,7 @@ def flip_probability(ratio: ArrayLike, rounding: str) -> NDArray[np.float64]:
     """
     r = _checked(ratio, rounding)
     if rounding == "ternary":
-        return r**2
+        return (r / np.ceil(r)) ** 2
     return 2 * _moves(1.0, r, rounding)
 
 
@@ -84,7 +84,7 @@ def variance_kept(ratio: ArrayLike, rounding: str) -> NDArray[np.float64]:
     Parameters
     ----------
     ratio : array_like
-        σ/Δ > 0; at most 1 for ternary.
+        σ/Δ > 0.
     rounding : {"nearest", "stochastic", "ternary"}
 
     Returns
@@ -186,12 +186,13 @@ def code_transitions(ratio: float, rounding: str, largest: int) -> NDArray[np.fl
     r"""Chance that noise takes one code to another on a range with ends.
 
     Rounded codes beyond an end are put back to it, which draws the codes near an end inwards.
-    Ternary kicks leave a code at an end where it is: it has no other law without a mean.
+    Ternary kicks of ⌈σ/Δ⌉ steps leave a code that is nearer than that to an end where it is: it
+    has no other law of the same steps without a mean.
 
     Parameters
     ----------
     ratio : float
-        σ/Δ > 0; at most 1 for ternary.
+        σ/Δ > 0.
     rounding : {"nearest", "stochastic", "ternary"}
     largest : int
         Codes are −Q … Q.
@@ -220,9 +221,9 @@ def code_transitions(ratio: float, rounding: str, largest: int) -> NDArray[np.fl
     codes = np.arange(-largest, largest + 1)
     step = codes[None, :] - codes[:, None]
     if rounding == "ternary":
-        chance = np.where(np.abs(step) == 1, r**2 / 2, 0.0) + np.where(step == 0, 1 - r**2, 0.0)
-        chance[0], chance[-1] = step[0] == 0, step[-1] == 0
-        return chance
+        length = math.ceil(r)
+        flips = np.where(np.abs(codes) + length <= largest, (r / length) ** 2, 0.0)[:, None]
+        return np.where(np.abs(step) == length, flips / 2, 0.0) + (1 - flips) * (step == 0)
     # The chance of this step, or of one at least so far where the range ends.
     far = _moves(np.abs(step), r, rounding)
     exactly = far - _moves(np.abs(step) + 1.0, r, rounding)
@@ -250,8 +251,6 @@ def _above(a: NDArray[np.float64], r: NDArray[np.float64]) -> NDArray[np.float64
 def _checked(ratio: ArrayLike, rounding: str) -> NDArray[np.float64]:
     one_of(rounding, "rounding", ROUNDINGS)
     r = as_real(ratio, "ratio")
-    most = 1.0 if rounding == "ternary" else np.inf
-    if not bool(((r > 0) & (r < np.inf) & (r <= most)).all()):
-        accepted = "numbers in (0, 1]: kicks are of one step" if most == 1 else "positive numbers"
-        raise InvalidInputError(f"ratio = {shown(ratio)} was given; accepted: {accepted}")
+    if not bool(((r > 0) & (r < np.inf)).all()):
+        raise InvalidInputError(f"ratio = {shown(ratio)} was given; accepted: positive numbers")
     return r

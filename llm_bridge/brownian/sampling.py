@@ -12,6 +12,7 @@ from llm_bridge.brownian.copies import logits_of_copies, require_copies, require
 from llm_bridge.brownian.cost import predicted_cost
 from llm_bridge.brownian.noise import WeightNoise
 from llm_bridge.brownian.noisy_memory import require_memory
+from llm_bridge.brownian.overflow import naming_the_limit, require_numbers
 from llm_bridge.brownian.regenerate import logits_of_regenerated, require_regenerable
 from llm_bridge.brownian.selection import NoisyTensor, selected_tensors
 from llm_bridge.errors import UnsupportedNoiseError
@@ -100,6 +101,9 @@ def sample_logits(
         before any work.
     UnsupportedNoiseError
         The machine cannot draw this noise on this model; the message says which can.
+    NoiseOverflowError
+        So much noise that logits are NaN, infinite or count as masks, or what a layer reads
+        outgrows float32; the message says up to which σ they are numbers.
 
     Notes
     -----
@@ -172,9 +176,17 @@ def _sampled(
         "function_space": _logits_in_function_space,
         "regenerate": logits_of_regenerated,
     }[machine]
+
+    def one_draw(of: WeightNoise) -> None:
+        sized = selected_tensors(model.torch_module, of)
+        for logits in read(model, tokens, sized, of, 1, False):
+            require_numbers(model, of, logits, kept)
+
     out = np.empty((draws, tokens.size, model.vocabulary_size), dtype=kept)
-    with progress_bar(progress, draws, unit="draw", what="weight noise") as bar:
+    bar_of_draws = progress_bar(progress, draws, unit="draw", what="weight noise")
+    with bar_of_draws as bar, naming_the_limit(noise, one_draw):
         for k, logits in enumerate(read(model, tokens, chosen, noise, draws, antithetic)):
+            require_numbers(model, noise, logits, kept)
             out[k] = logits
             bar.update()
     return out

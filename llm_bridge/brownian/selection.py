@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from llm_bridge.brownian.noise import KINDS, WeightNoise, kind_of, place_matches
-from llm_bridge.errors import UnsupportedNoiseError
+from llm_bridge.brownian.noise import (
+    ALSO_CALLED,
+    KINDS,
+    LARGEST_SIGMA,
+    WeightNoise,
+    kind_of,
+    place_matches,
+)
+from llm_bridge.errors import NoiseOverflowError, UnsupportedNoiseError
+from thermo.arguments import nearest_name
 from thermo.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -79,6 +86,8 @@ def selected_tensors(module: torch.nn.Module, noise: WeightNoise) -> list[NoisyT
     InvalidInputError
         An entry of ``noise.where`` matches nothing (the message lists what would), or a selected
         tensor holds NaN or infinity.
+    NoiseOverflowError
+        Noise that float32 cannot hold on one of them.
     UnsupportedNoiseError
         A selected tensor is not floating-point.
     """
@@ -91,7 +100,14 @@ def selected_tensors(module: torch.nn.Module, noise: WeightNoise) -> list[NoisyT
                 f"the parameter {tensor.name} has type {tensor.tensor.dtype}; only floating-point "
                 "weights, and the codes of quantised layers, can be perturbed."
             )
-    return [replace(tensor, size=noise.sigma * _unit(tensor, noise)) for tensor in chosen]
+    sized = [replace(tensor, size=noise.sigma * _unit(tensor, noise)) for tensor in chosen]
+    for tensor in sized:
+        if tensor.size > LARGEST_SIGMA:
+            raise NoiseOverflowError(
+                f"sigma = {noise.sigma:g} is noise of {tensor.size:.3g} on {tensor.name}; at most "
+                f"{LARGEST_SIGMA:g} there is accepted: kicks are numbers of float32."
+            )
+    return sized
 
 
 def _tensors(module: torch.nn.Module) -> Iterator[NoisyTensor]:
@@ -128,12 +144,14 @@ def _require_matches(noise: WeightNoise, known: list[str]) -> None:
     for place in noise.places:
         if any(place_matches(place, name) for name in known):
             continue
-        kinds = [kind for kind in KINDS if kind in {kind_of(name) for name in known}]
-        near = get_close_matches(place, known + kinds, n=1) or known[:1]
+        kinds = ["all", *(kind for kind in KINDS if kind in {kind_of(name) for name in known})]
+        words = {word: kind for word, kind in ALSO_CALLED.items() if kind in kinds}
+        meant = nearest_name(place, [*kinds, *known], words)
         raise InvalidInputError(
             f"where = {place!r} matches none of the model's {len(known)} parameters; "
-            f"accepted: {', '.join(['all', *kinds])}, or a pattern of names"
-            + (f" such as {near[0]}." if near else ".")
+            f"accepted: {', '.join(kinds)}, or a pattern of names"
+            + (f" such as {known[0]}" if known else "")
+            + (f" (did you mean {meant!r}?)" if meant else "")
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,8 @@ import typer
 from llm_bridge.commands.model_option import ModelOption
 from llm_bridge.errors import TextTooShortError
 from thermo.arguments import one_of, whole_number
-from thermo.cli.output import JsonFlag, OverwriteFlag, SeedOption, check_output, print_json
+from thermo.cli.output import JsonFlag, OverwriteFlag, SeedOption, print_json
+from thermo.cli.pictures import PictureOption, check_picture, write_picture
 from thermo.errors import InvalidInputError
 from thermo.printable import printable
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["brownian_command"]
 
 _SIGMAS = "0.05,0.1,0.2"
-_PICTURES = (".png", ".svg", ".pdf")
 
 
 def brownian_command(
@@ -68,9 +67,7 @@ def brownian_command(
             "--calibrate", metavar="<T>", help="Find the σ of this temperature, if there is one."
         ),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "--plot", help="Picture to write (.png, .svg, .pdf).")
-    ] = None,
+    out: PictureOption = None,
     overwrite: OverwriteFlag = False,
     seed: SeedOption = 0,
     as_json: JsonFlag = False,
@@ -101,12 +98,7 @@ def brownian_command(
     if calibrate is not None and (sigma or out is not None):
         given = "--sigma" if sigma else "--out"
         raise InvalidInputError(f"--calibrate and {given} were given; accepted: one of the two")
-    check_output(out, overwrite)
-    if out is not None and out.suffix not in _PICTURES:
-        raise InvalidInputError(
-            f"--out {printable(str(out))} was given; accepted: a name ending in "
-            + ", ".join(_PICTURES)
-        )
+    check_picture(out, overwrite)
     places = [tuple(place.split(",")) for place in where or ["all"]]
     sizes = _sizes(sigma or [_SIGMAS])
     kinds = [
@@ -150,11 +142,8 @@ def brownian_command(
     sweep = noise_sweep(reader, ids, noises, draws=draws, machine=machine, progress=True)
     if out is not None:
         from llm_bridge.brownian.picture import noise_picture
-        from thermo.atomic_write import write_atomically
 
-        image = io.BytesIO()
-        noise_picture(sweep).savefig(image, format=out.suffix[1:])
-        write_atomically(out, image.getvalue())
+        write_picture(noise_picture(sweep), out)
     if as_json:
         print_json(document | {"positions": int(ids.size), "noises": sweep.to_dict()})
         return
@@ -199,6 +188,7 @@ def _calibrations(
                     "found": str(one),
                     "sigma": one.sigma,
                     "sigma_error": one.sigma_error,
+                    "temperature_error": one.temperature_error,
                     "temperature_range": list(one.temperature_range),
                     "limit": one.limit,
                 }

@@ -11,6 +11,7 @@ from llm_bridge.brownian.copies import displaced_copy, kicks_along, require_cach
 from llm_bridge.brownian.function_space import FunctionSpaceNoise
 from llm_bridge.brownian.noise import WeightNoise
 from llm_bridge.brownian.noisy_memory import require_memory
+from llm_bridge.brownian.overflow import naming_the_limit, require_numbers, watched
 from llm_bridge.brownian.selection import selected_tensors
 from llm_bridge.decoding.cached_reader import CachedReader
 from llm_bridge.errors import UnsupportedNoiseError
@@ -23,10 +24,51 @@ __all__ = ["CopiesReader", "FunctionSpaceReader", "noisy_reader"]
 _DRAW = 2**32 - 1
 
 
-class FunctionSpaceReader(CachedReader):
-    """Reads on with noise in the outputs of the layers; each row of the batch has its own draw.
+class NoisyReader(CachedReader):
+    """Reads on with noisy weights, as long as they give numbers.
 
     Outside of its passes the model is as it was.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    noise : WeightNoise
+    """
+
+    def __init__(self, model: LanguageModel, noise: WeightNoise) -> None:
+        super().__init__(model)
+        self._model = model
+        self._noise = noise
+
+    def read(self, ids: Tensor) -> Tensor:
+        """Logits (rows, V) of the token after these, ids (rows, n).
+
+        Raises
+        ------
+        NoiseOverflowError
+            The noise is so large that they are no numbers; the message says from which σ on.
+        """
+        new, before = ids.to(self._device), self._ids
+
+        def read_all(noise: WeightNoise) -> None:
+            text = new if before is None else torch.cat([before, new], dim=1)
+            self._with(noise)._read(text)
+
+        with naming_the_limit(self._noise, read_all):
+            return self._read(new)
+
+    def _read(self, ids: Tensor) -> Tensor:
+        logits = super().read(ids)
+        require_numbers(self._model, self._noise, logits.float().cpu().numpy())
+        return logits
+
+    def _with(self, noise: WeightNoise) -> NoisyReader:
+        """A reader of this kind that has read nothing yet."""
+        return type(self)(self._model, noise)
+
+
+class FunctionSpaceReader(NoisyReader):
+    """Reads on with noise in the outputs of the layers; each row of the batch has its own draw.
 
     Parameters
     ----------
@@ -39,17 +81,21 @@ class FunctionSpaceReader(CachedReader):
 
     def __init__(self, model: LanguageModel, noise: WeightNoise, draws: int = 1) -> None:
         require_cache(model, "a text read on by machine='function_space'", "machine='copies'")
-        super().__init__(model)
-        self._noise = FunctionSpaceNoise(model, noise, draws=draws)
+        super().__init__(model, noise)
+        self._draws = draws
+        self._reading = FunctionSpaceNoise(model, noise, draws=draws)
 
     def _pass(self, ids: Tensor) -> Any:
         if self._again:
-            self._noise.hold()
-        with self._noise:
+            self._reading.hold()
+        with self._reading:
             return super()._pass(ids)
 
+    def _with(self, noise: WeightNoise) -> FunctionSpaceReader:
+        return FunctionSpaceReader(self._model, noise, self._draws)
 
-class CopiesReader(CachedReader):
+
+class CopiesReader(NoisyReader):
     """Reads on with noisy copies of the weights: any noise, one draw for all rows.
 
     Parameters
@@ -59,24 +105,25 @@ class CopiesReader(CachedReader):
     """
 
     def __init__(self, model: LanguageModel, noise: WeightNoise) -> None:
-        super().__init__(model)
+        super().__init__(model, noise)
         self._chosen = selected_tensors(model.torch_module, noise)
         require_copies(model, self._chosen, noise, 1)
         require_memory("copies", model, self._chosen, 1, 1, 4, lambda _: False)
-        self._correlation = noise.correlation
         self._kicks = kicks_along(self._chosen, noise, _DRAW)
         self._weights: dict[str, Tensor] = {}
 
     def _pass(self, ids: Tensor) -> Any:
-        together = self._correlation == "quenched" or (self._correlation == "ou" and self._again)
+        correlation = self._noise.correlation
+        together = correlation == "quenched" or (correlation == "ou" and self._again)
         for piece in [ids] if together else ids.split(1, dim=1):
-            if self._correlation != "quenched" or not self._weights:
+            if correlation != "quenched" or not self._weights:
                 self._weights = {}  # the old ones make room
                 self._weights = displaced_copy(self._chosen, next(self._kicks), 1)
             named = {"input_ids": piece, "past_key_values": self._memory, "use_cache": True}
-            answer = torch.func.functional_call(
-                self._module, self._weights, (), named | self._last_row_only
-            )
+            with watched(self._module, self._noise):
+                answer = torch.func.functional_call(
+                    self._module, self._weights, (), named | self._last_row_only
+                )
             self._memory = getattr(answer, "past_key_values", None)
         return answer
 

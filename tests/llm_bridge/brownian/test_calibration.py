@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import pickle
+import warnings
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,11 +13,16 @@ import numpy as np
 import pytest
 
 from llm_bridge.brownian import WeightNoise, effective_temperature, sample_logits
-from llm_bridge.brownian.calibration import Calibration, _climb, _first_rung, _solve, calibrate
+from llm_bridge.brownian.calibration import Calibration, _warn_if_rough, calibrate
 from llm_bridge.brownian.second_order import second_order
-from llm_bridge.errors import TextTooShortError, UnreachableTemperatureError
-from llm_bridge.models import LanguageModel
-from thermo.errors import InvalidInputError
+from llm_bridge.brownian.temperature_ladder import climb, first_rung, solve
+from llm_bridge.errors import (
+    NoiseOverflowError,
+    TextTooShortError,
+    UnreachableTemperatureError,
+)
+from llm_bridge.models import LanguageModel, load_model
+from thermo.errors import InvalidInputError, UncertaintyWarning
 
 SEED = 20261121
 WANTED = 1.03
@@ -39,8 +45,8 @@ def curve(temperature: Any, by_entropy: Any = None) -> Any:
 
 
 def searched(read: Any, wanted: float, tolerance: float = 0.1):
-    first = _first_rung(read, 1.0, abs(wanted - 1), WeightNoise(1.0))
-    return (*_climb(read, first, tolerance), first)
+    lowest = first_rung(read, 1.0, abs(wanted - 1), WeightNoise(1.0))
+    return (*climb(read, lowest, tolerance), lowest)
 
 
 @pytest.mark.parametrize("coefficient", [1e-3, 0.3, 40.0])
@@ -49,7 +55,7 @@ def test_search_finds_sigma(coefficient: float) -> None:
     ladder, limit, first = searched(read, 1.2)
     assert 0.005 < first.temperature - 1 < 0.02
     assert limit == "hotter noise was not tried"
-    sigma, fit, exponent = _solve(read, ladder, 1.2)
+    sigma, fit, exponent = solve(read, ladder, 1.2)
     assert fit.temperature == pytest.approx(1.2, abs=1e-4)
     square = (math.sqrt(1 + 8 * 0.2) - 1) / 4 / coefficient
     assert sigma == pytest.approx(math.sqrt(square), rel=1e-3)
@@ -62,7 +68,7 @@ def test_search_stops_where_the_temperature_turns_back() -> None:
     ladder, limit, _ = searched(read, 1.22)
     assert "turns back" in limit
     assert 1.22 < ladder[-1].temperature <= 1.25
-    assert _solve(read, ladder, 1.22)[0] == pytest.approx(0.5719, abs=1e-3)
+    assert solve(read, ladder, 1.22)[0] == pytest.approx(0.5719, abs=1e-3)
 
 
 def test_search_stops_where_the_two_temperatures_part() -> None:
@@ -80,7 +86,18 @@ def test_search_goes_down_where_noise_cools() -> None:
     ladder, limit, _ = searched(read, 0.7)
     assert "the closest softmax is at T = -" in limit
     assert all(0 < rung.temperature < 1 for rung in ladder)
-    assert _solve(read, ladder, 0.7)[0] == pytest.approx(math.sqrt(0.3), rel=1e-3)
+    assert solve(read, ladder, 0.7)[0] == pytest.approx(math.sqrt(0.3), rel=1e-3)
+
+
+def test_search_stops_where_there_are_no_numbers() -> None:
+    def read(sigma: float) -> SimpleNamespace:
+        if sigma > 0.4:
+            raise NoiseOverflowError("too much")
+        return SimpleNamespace(temperature=1 + sigma**2, temperature_entropy=1 + sigma**2)
+
+    ladder, limit, _ = searched(read, 1.1)
+    assert limit.endswith("the logits are no numbers any more")
+    assert 0.4 / 2 ** (1 / 8) < ladder[-1].sigma <= 0.4
 
 
 def test_noise_without_effect_has_no_rung() -> None:
@@ -126,7 +143,7 @@ def test_error_covers_other_draws(model: LanguageModel, text: str, in_head: Cali
     ids = model.encode(text)[:48]
     clean = model.logits(ids)
     slope = 2 * (WANTED - 1) / in_head.sigma
-    assert in_head.sigma_error == pytest.approx(in_head.fitted.temperature_error / slope, rel=0.3)
+    assert in_head.sigma_error == pytest.approx(in_head.temperature_error / slope, rel=0.3)
     for seed in (1, 2, 3):
 
         def fitted(sigma: float, seed: int = seed):
@@ -192,6 +209,56 @@ def test_same_seed_same_answer_and_model_untouched(
     again = calibrate(model, WANTED, text, where="head", **SMALL)
     assert (again.sigma, again.check.beta) == (in_head.sigma, in_head.check.beta)
     assert digest() == before
+
+
+@pytest.mark.parametrize(
+    ("fitted_error", "check", "check_error", "warned"),
+    [
+        (0.006, 1.060, 0.005, False),  # 1.3 errors
+        (0.001, 1.054, 0.001, False),  # 2.8 errors
+        (0.001, 1.058, 0.001, True),  # 5.7 errors
+        (0.016, 1.099, 0.011, True),  # 2.5 errors, but as much as T − 1 itself
+        (0.020, 1.050, 0.020, True),  # what T is nobody knows
+        (math.nan, 1.050, 0.001, True),
+    ],
+)
+def test_what_is_hardly_known_is_said(
+    fitted_error: float, check: float, check_error: float, warned: bool
+) -> None:
+    def fit(temperature: float, error: float) -> Any:
+        return SimpleNamespace(
+            temperature=temperature, temperature_error=error, positions=32, draws=4
+        )
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        _warn_if_rough(1.05, fit(1.05, fitted_error), fit(check, check_error))
+    assert [w.category for w in caught] == [UncertaintyWarning] * warned
+    if warned:
+        assert "32 positions and 4 draws tell no more" in str(caught[0].message)
+
+
+def test_halves_that_disagree() -> None:
+    """Noise on the demo model's norms, fitted on 32 positions: T = 1.05 there, 1.10 on the next 32.
+
+    The two pairs of draws agree by chance on the first half, to 1e-5 of T. The error of σ is taken
+    from the difference, and there is a warning.
+    """
+    demo = load_model("demo")
+    with pytest.warns(UncertaintyWarning, match=r"T = 1.05 on the text.*1\.099\(19\) on the other"):
+        found = calibrate(demo, 1.05, demo.held_out_text, positions=32, draws=4, where="norm")
+    miss = found.check.temperature - 1.05
+    apart = math.hypot(found.fitted.temperature_error, found.check.temperature_error)
+    assert miss > 2 * apart
+    assert found.temperature_error == pytest.approx(found.fitted.temperature_error * miss / apart)
+    assert found.sigma_error > 0.3 * found.sigma
+    assert "Other text: T = 1.099(19)" in str(found)
+
+
+def test_unknown_arguments_are_those_of_calibrate(model: LanguageModel, text: str) -> None:
+    for name in ("wher", "sigma"):
+        with pytest.raises(TypeError, match=rf"^calibrate\(\) got an unexpected .*'{name}'"):
+            calibrate(model, 1.1, text, **{name: 1})
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, math.nan, math.inf, "hot", 1.0])

@@ -108,7 +108,7 @@ def test_correlation_along_the_text(model: LanguageModel, text: str) -> None:
     try:
         for i in range(count):
             logits.append(noisy.read(ids[i : i + 1].expand(draws, 1)))
-            passes.append(noisy._noise._state.times.tolist())
+            passes.append(noisy._reading._state.times.tolist())
     finally:
         keep.remove()
     assert passes == [[0], [1], [2], [3], [4, 4], [5]]
@@ -183,7 +183,7 @@ def test_what_is_read_again_is_read_by_the_weights_of_the_present(
     for _ in range(15):  # twice past the context
         reader.read(ids[:, :1])
     if isinstance(reader, FunctionSpaceReader):
-        assert reader._noise.positions > reader._noise.time == 18
+        assert reader._reading.positions > reader._reading.time == 18
     else:
         assert len(steps) == 18
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from llm_bridge.brownian.kicks import displaced, kick, stream_of
-from llm_bridge.brownian.noise import LAWS, WeightNoise
+from llm_bridge.brownian.noise import ALSO_CALLED, KINDS, LAWS, WeightNoise
 from llm_bridge.brownian.selection import NoisyTensor, selected_tensors
 from llm_bridge.errors import UnsupportedNoiseError
 from llm_bridge.models import LanguageModel
@@ -28,6 +28,13 @@ ROWS, COLUMNS = 8, 6
 def test_bad_sigma(sigma: object) -> None:
     with pytest.raises(InvalidInputError, match=r"sigma = .*; a finite number ≥ 0"):
         WeightNoise(sigma)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("sigma", [1.1e36, 1e308, 10**300])
+def test_sigma_beyond_float32(sigma: float) -> None:
+    with pytest.raises(InvalidInputError, match=r"sigma = 1.*; at most 1e\+36 is accepted"):
+        WeightNoise(sigma)
+    assert WeightNoise(1e36).sigma == 1e36
 
 
 @pytest.mark.parametrize("tau", [0.0, -0.0, -1.0, math.nan, math.inf, None, "5", True])
@@ -110,9 +117,22 @@ def test_tied_tensors_are_one(tied_model: LanguageModel) -> None:
     ("where", "said"),
     [
         ("convolution", "all, embedding, attention, mlp, norm, head"),
-        ("heads", "such as head"),
+        ("heads", "(did you mean 'head'?)"),
+        ("MLP", "(did you mean 'mlp'?)"),
+        ("feed-forward", "(did you mean 'mlp'?)"),
+        ("ffn", "(did you mean 'mlp'?)"),
+        ("lm_head", "(did you mean 'head'?)"),
+        ("unembedding", "(did you mean 'head'?)"),
+        ("embeddings", "(did you mean 'embedding'?)"),
+        ("wte", "(did you mean 'embedding'?)"),
+        ("norms", "(did you mean 'norm'?)"),
+        ("LayerNorm", "(did you mean 'norm'?)"),
+        ("attn", "(did you mean 'attention'?)"),
+        ("self_attn", "(did you mean 'attention'?)"),
+        ("self-attention", "(did you mean 'attention'?)"),
+        ("everything", "(did you mean 'all'?)"),
         (["head", "model.layers.7.*"], "'model.layers.7.*' matches none"),
-        ("lm_head.weigth", "such as lm_head.weight"),
+        ("lm_head.weigth", "(did you mean 'lm_head.weight'?)"),
         ("LM_HEAD.*", "matches none"),
     ],
 )
@@ -121,6 +141,13 @@ def test_a_place_that_matches_nothing(model: LanguageModel, where: object, said:
         selected_tensors(model.torch_module, WeightNoise(0.1, where=where))  # type: ignore[arg-type]
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_other_words_for_places() -> None:
+    """Each means a kind, and is written as `nearest_name` compares it."""
+    assert set(ALSO_CALLED.values()) <= {"all", *KINDS}
+    assert not set(ALSO_CALLED) & {"all", *KINDS}
+    assert all(word == word.casefold() and word.isalnum() for word in ALSO_CALLED)
 
 
 class Odd(torch.nn.Module):

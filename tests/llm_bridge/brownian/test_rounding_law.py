@@ -199,6 +199,21 @@ def test_transitions_keep_what_they_should(rounding: str, ratio: float) -> None:
         assert mean[-1] < -0.01
 
 
+@pytest.mark.parametrize("ratio", [1.0, 1.01, 1.7, 2.0, 3.0, 4.3])
+def test_ternary_kicks_of_several_steps(ratio: float) -> None:
+    """⌈r⌉ steps either way: the variance is r² for every code that has room on both sides."""
+    length = math.ceil(ratio)
+    found = code_transitions(ratio, "ternary", 9)
+    codes = np.arange(-9, 10)
+    step = codes[None, :] - codes[:, None]
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-15)
+    np.testing.assert_allclose((found * step).sum(axis=1), 0, atol=1e-15)
+    expected = np.where(np.abs(codes) + length <= 9, ratio**2, 0.0)
+    np.testing.assert_allclose((found * step**2).sum(axis=1), expected, rtol=1e-14)
+    assert found[9, 9] == pytest.approx(1 - flip_probability(ratio, "ternary"))
+    assert set(np.flatnonzero(found[9])) <= {9 - length, 9, 9 + length}
+
+
 # --- steps of normal weights ----------------------------------------------------------------------
 
 
@@ -244,8 +259,6 @@ def test_bad_ratios(ratio: object) -> None:
 def test_other_bad_input() -> None:
     with pytest.raises(InvalidInputError, match="did you mean 'nearest'"):
         variance_kept(0.1, "neerest")
-    with pytest.raises(InvalidInputError, match=r"\(0, 1\]: kicks are of one step"):
-        flip_probability(1.01, "ternary")
     with pytest.raises(InvalidInputError, match="a single number"):
         code_transitions([0.1, 0.2], "nearest", 7)  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match="largest = 0"):

@@ -27,9 +27,9 @@ from llm_bridge.commands.generate import generate_command  # noqa: E402
 from llm_bridge.commands.noise_words import parse_noise  # noqa: E402
 from llm_bridge.decoding import generate  # noqa: E402
 from llm_bridge.models import LanguageModel  # noqa: E402
-from thermo.errors import InvalidInputError, SpinlogitError  # noqa: E402
+from thermo.errors import InvalidInputError, SpinlogitError, UncertaintyWarning  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -211,8 +211,10 @@ def test_noise_of_no_size(document, text_file: Path) -> None:
 
 def test_calibrate(run, document, text_file: Path) -> None:
     words = ("brownian", text_file, "--positions", "32", "--draws", "4", "--calibrate")
-    one = document(*words, "1.004", "--where", "head")["calibrations"][0]
+    with pytest.warns(UncertaintyWarning, match="32 positions and 4 draws tell no more"):
+        one = document(*words, "1.004", "--where", "head")["calibrations"][0]
     assert one["where"] == "head"
+    assert one["temperature_error"] > 0
     assert one["sigma"] > 0
     refused = run(*words, "0.98", "--where", "head")
     assert isinstance(refused.exception, SpinlogitError)
@@ -283,4 +285,4 @@ def test_the_benchmark_runs(
     record = json.loads(out.read_text(encoding="utf-8"))
     assert {len(row) for row in record["rows"]} == {len(record["columns"])}
     assert set(record["curves"]) == {"head", "along", "choices", "texts"}
-    assert {row[3] for row in record["rows"]} >= {"confirmed", "refuted"}
+    assert {row[-1] for row in record["rows"]} >= {"confirmed", "refuted"}

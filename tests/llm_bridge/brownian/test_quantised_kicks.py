@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import math
+import re
+from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from llm_bridge.brownian import WeightNoise, sample_logits
-from llm_bridge.brownian.kicks import displaced, kick, stream_of
+from llm_bridge.brownian.kicks import displaced, kick, require_kicks, stream_of
 from llm_bridge.brownian.selection import NoisyTensor, selected_tensors
 from llm_bridge.errors import UnsupportedNoiseError
 from llm_bridge.models import LanguageModel
@@ -109,6 +112,47 @@ def test_law_of_the_steps() -> None:
     assert abs(score((groups[:, 0] ** 2).mean(axis=1), 2 * size**2)) > 10.0  # negative control
 
 
+@pytest.mark.parametrize("size", [0.75, 1.0, 2.2, 3.0])
+def test_kicks_of_several_steps(size: float) -> None:
+    """Noise of more than a step: ±⌈σs/Δ⌉ steps, with the variance σ²s² and no mean.
+
+    4000 draws of 40 codes, largest of three |z| below 5: false alarm 2e-6. Negative control: the
+    variance of kicks of one step less.
+    """
+    length = math.ceil(size)
+    codes = torch.randint(-7 + length, 8 - length, (1, 40), generator=torch.manual_seed(2))
+    tensor = NoisyTensor(("weight",), 0, codes.to(torch.int8), size, torch.tensor([[1.0]]), 7)
+    noise = WeightNoise(size, law="ternary", scale="absolute", seed=SEED)
+    steps = np.stack(
+        [kick(tensor, noise, stream_of(tensor, noise, k)).numpy() for k in range(4000)]
+    ).astype(float)
+    assert set(np.unique(np.abs(steps))) <= {0.0, float(length)}
+    for values, expected in (
+        (steps.mean(axis=(1, 2)), 0.0),
+        ((steps**2).mean(axis=(1, 2)), size**2),
+        ((steps[..., 1:] * steps[..., :-1]).mean(axis=(1, 2)), 0.0),
+    ):
+        error = values.std(ddof=1) / math.sqrt(len(values))
+        assert abs(values.mean() - expected) <= 5 * error + 1e-12
+    if length > 1:
+        shorter = (steps**2 * ((length - 1) / length) ** 2).mean(axis=(1, 2))
+        assert size**2 - shorter.mean() > 10 * shorter.std(ddof=1) / math.sqrt(4000)
+
+
+def test_long_kicks_stay_within_the_range() -> None:
+    """127 + 63 would not fit an int8: a code that has not this room on both sides stays."""
+    codes = torch.arange(-127, 128, dtype=torch.int8)[None]
+    tensor = NoisyTensor(("weight",), 0, codes, 62.5, torch.tensor([[1.0]]), 127)
+    noise = WeightNoise(62.5, law="ternary", scale="absolute")
+    for draw in range(20):
+        moved = kick(tensor, noise, stream_of(tensor, noise, draw)).int()
+        assert not moved[codes.int().abs() > 64].any()
+        assert moved[codes.int().abs() <= 64].any()
+        for sign in (1, -1):
+            noisy = displaced(tensor, moved.to(torch.int8), sign)
+            assert torch.equal(noisy.int(), codes.int() + sign * moved)
+
+
 def test_codes_at_the_ends_stay() -> None:
     """Kicked inwards only they would have a mean; and an int8 of 127 + 1 would be −128."""
     codes = torch.tensor([[127, -127, 126, -126, 0]], dtype=torch.int8).repeat(1, 40)
@@ -199,11 +243,18 @@ def test_size_of_the_change(
 
 def test_what_codes_cannot_do(quantised: LanguageModel, ids: np.ndarray) -> None:
     gaussian = WeightNoise(0.1, where="attention")
-    large = WeightNoise(0.5, law="ternary", where="attention")
+    large = WeightNoise(5.0, law="ternary", where="attention")
     for machine in ("copies", "regenerate"):
         with pytest.raises(UnsupportedNoiseError, match=r"q_proj\.weight are quantised .*accepted"):
             sample_logits(quantised, ids, gaussian, 2, machine=machine)
-        with pytest.raises(UnsupportedNoiseError, match="a smaller sigma, or law='gaussian'"):
+        with pytest.raises(UnsupportedNoiseError, match=r"sigma up to .*, or law=") as caught:
             sample_logits(quantised, ids, large, 2, machine=machine)
+        most = re.search(r"sigma up to ([\d.]+)", str(caught.value))
+        assert most
+        for factor, accepted in ((1.0, True), (1.15, False)):
+            noise = replace(large, sigma=factor * float(most[1]))
+            chosen = selected_tensors(quantised.torch_module, noise)
+            with nullcontext() if accepted else pytest.raises(UnsupportedNoiseError):
+                require_kicks(chosen, noise)
     # What cannot move the codes is added to what the layers give.
     assert sample_logits(quantised, ids, gaussian, 2, machine="auto").shape[0] == 2
