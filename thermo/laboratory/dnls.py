@@ -198,7 +198,7 @@ def dnls(
         H = \sum_n |\psi_n|^4 + \psi_n^*\psi_{n+1} + \psi_n\psi_{n+1}^*, \qquad
         i\dot\psi_n = 2|\psi_n|^2\psi_n + \psi_{n+1} + \psi_{n-1}
 
-    conserves the energy per site h and the norm per site a = ⟨|ψ|²⟩. In the plane (a, h) nothing
+    conserves the energy per site h and the norm per site a = ⟨\|ψ\|²⟩. In the plane (a, h) nothing
     lies below h = a² − 2a, which is T = +0, and β = 0 is the line h = 2a². Between them the chain
     thermalises, as the transfer integral says. Above it the phases pull the other way round, β is
     negative, and the chain sheds what energy it has too much into *breathers*: a few sites of large
@@ -240,7 +240,7 @@ def dnls(
     Notes
     -----
     The convention is that of Iubini and others. Rasmussen and others have the bond terms alike and
-    ν/2 |ψ|⁴: with ν = 2 their h = −2a + νa²/2 and h = νa² are the lines here. Both follow at once:
+    ½ν\|ψ\|⁴: with ν = 2 their h = −2a + νa²/2 and h = νa² are the lines here. Both follow:
     equal densities with alternating phases minimise both terms of H; at β = 0 the weight e^{−αA}
     leaves phases at random and densities exponential, ⟨ρ²⟩ = 2a².
 

@@ -30,10 +30,10 @@ _NODE, _WEIGHT = np.polynomial.legendre.leggauss(_NODES)
 
 
 def ground_energy(density: float) -> float:
-    """h at T = +0, a² − 2a: all densities equal, and every phase opposite to its neighbours'.
+    r"""h at T = +0, a² − 2a: all densities equal, and every phase opposite to its neighbours'.
 
-    Both terms of the energy are then the least that the norm allows: Σ|ψ|⁴ ≥ N a² by the inequality
-    of Cauchy and Schwarz, and a bond has no less than −|ψ_n|² − |ψ_{n+1}|².
+    Both terms of the energy are then the least that the norm allows: Σ\|ψ\|⁴ ≥ N a² by the
+    inequality of Cauchy and Schwarz, and a bond has no less than −\|ψ_n\|² − \|ψ_{n+1}\|².
 
     Examples
     --------
@@ -44,7 +44,7 @@ def ground_energy(density: float) -> float:
 
 
 def infinite_temperature_energy(density: float) -> float:
-    """h at β = 0, 2a²: random phases, and densities with ⟨|ψ|⁴⟩ = 2⟨|ψ|²⟩².
+    r"""h at β = 0, 2a²: random phases, and densities with ⟨\|ψ\|⁴⟩ = 2⟨\|ψ\|²⟩².
 
     Examples
     --------
@@ -56,20 +56,20 @@ def infinite_temperature_energy(density: float) -> float:
 
 @dataclass(frozen=True, eq=False)
 class ChainEquilibrium:
-    """The infinite chain with the weight e^(−βH − αA); see :func:`chain_equilibrium`.
+    r"""The infinite chain with the weight e^(−βH − αA); see :func:`chain_equilibrium`.
 
     Attributes
     ----------
     beta, alpha : float
         α = −β times the chemical potential of the norm.
     density, energy : float
-        a = ⟨|ψ|²⟩ and h, per site.
+        a = ⟨\|ψ\|²⟩ and h, per site.
     hopping : float
         The part of h that lies in the bonds.
     squared_density : float
-        ⟨|ψ|⁴⟩, the other part.
+        ⟨\|ψ\|⁴⟩, the other part.
     nodes, probabilities : ndarray, shape (64,)
-        Densities ρ = |ψ|², and the probability density of each, ∫p dρ = 1.
+        Densities ρ = \|ψ\|², and the probability density of each, ∫p dρ = 1.
     """
 
     beta: float
@@ -108,7 +108,8 @@ def chain_equilibrium(beta: float, alpha: float) -> ChainEquilibrium:
     Raises
     ------
     UnboundedSpectrumError
-        β < 0: at a given mean density the energy has no upper bound, for |ψ|⁴ on one site has none.
+        β < 0: at a given mean density the energy has no upper bound, for \|ψ\|⁴ on one site has
+        none.
     InvalidInputError
         α ≤ 0 at β = 0, where nothing would bound the density.
 

@@ -28,7 +28,7 @@ _ISOLATED = 0.1  # T₂/T₁, at most
 
 @dataclass(frozen=True)
 class Condition:
-    """One of them, for one run.
+    r"""One of them, for one run.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Condition:
     value, error : float
         As found, with its standard error; 0 where nothing was sampled.
     limit : float
-        Above which |value| is too large.
+        Above which \|value\| is too large.
     verdict : str
         ``"holds"`` or ``"fails"``; ``"unclear"`` less than two standard errors from the limit, or
         where the value is not known.

@@ -106,10 +106,10 @@ class VortexGas:
 
     @property
     def mean_energy_at_random(self) -> float:
-        """⟨E⟩ at β = 0, exactly: ((N₊ − N₋)² − N)/4 − N.
+        r"""⟨E⟩ at β = 0, exactly: ((N₊ − N₋)² − N)/4 − N.
 
-        The Green function of the disk, averaged over one place, is (1 − |z|²)/2, over both 1/4; and
-        ⟨ln(1 − |z|²)⟩ = −1.
+        The Green function of the disk, averaged over one place, is (1 − \|z\|²)/2, over both 1/4;
+        and ⟨ln(1 − \|z\|²)⟩ = −1.
         """
         count, excess = self.plus + self.minus, self.plus - self.minus
         return (excess * excess - count) / 4.0 - count
@@ -150,7 +150,7 @@ class VortexGas:
         return pairs / (count * (count - 1))
 
     def dipole(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """|Σ s_i z_i|²: N/2 on average at β = 0; large where the signs part; shape (rows,)."""
+        r"""\|Σ s_i z_i\|²: N/2 on average at β = 0; large where the signs part; shape (rows,)."""
         return (x @ self.signs) ** 2 + (y @ self.signs) ** 2
 
     def virial(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -163,7 +163,7 @@ class VortexGas:
         Returns
         -------
         divergence, drift : ndarray, shape (rows,)
-            Σ_i (2 − 4|z_i|²), and Y·∇H.
+            Σ_i (2 − 4\|z_i\|²), and Y·∇H.
 
         Notes
         -----

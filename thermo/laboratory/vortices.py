@@ -44,7 +44,7 @@ _BLOCKS = 4  # of a chain, for errors
 
 @dataclass(frozen=True, eq=False)
 class VortexAverages:
-    """Canonical averages at one β, with their standard errors.
+    r"""Canonical averages at one β, with their standard errors.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class VortexAverages:
     like : Measured
         Share of vortices whose nearest neighbour has their own sign.
     dipole : Measured
-        ⟨|Σ s_i z_i|²⟩/N, in R².
+        ⟨\|Σ s_i z_i\|²⟩/N, in R².
     virial_beta : Measured
         β as :meth:`VortexGas.virial` reads it from the places alone.
     matched_beta : Measured or None
@@ -76,7 +76,7 @@ class VortexAverages:
 
 @dataclass(frozen=True, eq=False)
 class Vortices(Experiment):
-    """What :func:`vortices` returns; energies in ρΓ²/4π, lengths in R, times in 4πR²/Γ.
+    r"""What :func:`vortices` returns; energies in ρΓ²/4π, lengths in R, times in 4πR²/Γ.
 
     Attributes
     ----------
@@ -101,7 +101,7 @@ class Vortices(Experiment):
     path_like : Measured
         Share of like neighbours on the way.
     energy_drift, momentum_drift : float
-        Largest change of E, and of Σ s_i |z_i|², on the way.
+        Largest change of E, and of Σ s_i \|z_i\|², on the way.
     """
 
     name: ClassVar[str] = "vortices"
@@ -212,7 +212,7 @@ def vortices(
     Canonical averages near the limits of β converge badly: at −2/N₊ all vortices of one sign fall
     into one point, and the tail of P(E)e^{−βE} that tells of it is rarely visited. The thermometers
     are exact for the canonical ensemble; for an isolated gas they are right to order 1/N. The flow
-    is not known to be ergodic, and it conserves Σ s|z|² as well as E: averages over one path are
+    is not known to be ergodic, and it conserves Σ s\|z\|² as well as E: averages over one path are
     its own.
 
     References
