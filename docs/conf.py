@@ -97,7 +97,7 @@ sphinx_gallery_conf = {
     "min_reported_time": 3600,
     "write_computation_times": False,
     "download_all_examples": False,
-    "within_subsection_order": "ExampleTitleSortKey",
+    "within_subsection_order": "gallery_pictures.OrderOfTheLaboratory",
 }
 
 html_theme = "pydata_sphinx_theme"

@@ -29,7 +29,6 @@ EXPERIMENTS: dict[str, Callable[..., None]] = {
     "heat-exchange": heat_exchange_command,
     "microcanonical": microcanonical_command,
     "ensemble-check": ensemble_check_command,
-    "freedom": freedom_command,
     "nuclear": nuclear_command,
     "band": band_command,
     "laser": laser_command,
@@ -38,6 +37,7 @@ EXPERIMENTS: dict[str, Callable[..., None]] = {
     "rotators": rotators_command,
     "dnls": dnls_command,
     "vortices": vortices_command,
+    "freedom": freedom_command,
 }
 
 lab = typer.Typer(
