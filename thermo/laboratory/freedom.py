@@ -15,7 +15,7 @@ from scipy.special import polygamma
 from thermo import freedom as definitions
 from thermo.arguments import checked_seed, finite_number, whole_number
 from thermo.canonical import Thermodynamics, canonical
-from thermo.errors import UnboundedSpectrumError
+from thermo.errors import InvalidInputError, UnboundedSpectrumError
 from thermo.exact.density_of_states import ising_torus
 from thermo.exact.kaufman import square_torus
 from thermo.laboratory.classical_draws import (
@@ -45,6 +45,8 @@ DEFINITIONS = (
     "effective_states",
     "participation_ratio",
 )
+
+_LEAST_BETA = 1e-150
 
 # Why a definition does not apply: in a few words, as a picture has room for, and in full.
 _REASONS = {
@@ -171,8 +173,8 @@ def freedom(
     Parameters
     ----------
     beta : float
-        Inverse temperature of all of them, finite and of either sign; what has no highest energy
-        has no equilibrium at β ≤ 0, and the table says so.
+        Inverse temperature of all of them, of either sign, 0, or 10⁻¹⁵⁰ … 10¹⁵⁰ in size; what has
+        no highest energy has no equilibrium at β ≤ 0, and the table says so.
     atoms : int
         Of the classical systems, 2 … 1000 (the crystal has the next lower cube, at least 3³), and
         of the two-level systems.
@@ -204,6 +206,11 @@ def freedom(
     ['no momenta', 'not quadratic', '', 'discrete', '', '', '']
     """
     beta = finite_number(beta, "beta")
+    if 0.0 < abs(beta) < _LEAST_BETA:
+        raise InvalidInputError(
+            f"beta = {beta:g} was given; accepted: 0, or at least {_LEAST_BETA:g} in size, so that "
+            "squares of energies are finite"
+        )
     atoms = whole_number(atoms, "atoms", 2, most=1000)
     side = whole_number(spins_per_side, "spins_per_side", 4, most=32)
     draws = whole_number(draws, "draws", 100)
@@ -249,8 +256,8 @@ def _classical(atoms: int, edge: int) -> tuple[_Classical, ...]:
             partial(rigid_diatomics, atoms),
             definitions.kinetic_dof(2 * atoms, constraints=atoms),
             5 * atoms - 3,
-            "6N − N bonds − 3",
-            "6N − N bonds − 3",
+            "6N − 3, less N bonds",
+            "6N − 3, less N bonds",
         ),
         _Classical(
             f"classical crystal, {edge}³ atoms",
@@ -308,7 +315,7 @@ def _quantum(atoms: int, beta: float) -> SystemCounts:
             Count(
                 "heat_capacity_dof",
                 float(definitions.heat_capacity_dof(state)),
-                expected=6 * atoms * (x / math.sinh(x)) ** 2,
+                expected=6 * atoms * (2.0 * x * math.exp(-x) / -math.expm1(-2.0 * x)) ** 2,
                 source="Einstein: less than 6N where ħω is not small",
             ),
             _not("learning_dof", "discrete"),
@@ -320,12 +327,12 @@ def _quantum(atoms: int, beta: float) -> SystemCounts:
 
 def _two_level(atoms: int, beta: float) -> SystemCounts:
     levels = TwoLevel(atoms, 1.0).levels()
-    x = 0.5 * beta
+    x = 0.5 * abs(beta)
     return SystemCounts(
         f"{atoms} two-level systems, gap 1",
         _spins(
             canonical(levels, beta),
-            2.0 * atoms * (x / math.cosh(x)) ** 2,
+            2.0 * atoms * (2.0 * x * math.exp(-x) / (1.0 + math.exp(-2.0 * x))) ** 2,
             "Schottky",
             levels.log_states,
             atoms,

@@ -61,17 +61,23 @@ class Paramagnet(Experiment):
     def findings(self) -> tuple[Finding, ...]:
         n, h = self.spins, self.field
         top = int(np.argmax(self.entropy))
-        # What a finite number lacks at the top: ln C(N, N/2) = N ln 2 − ½ ln(πN/2) − 1/4N + …
-        highest = math.log(2.0) - 0.5 * math.log(0.5 * math.pi * n) / n
+        # The largest binomial coefficient: of N spins, or half of that of N + 1 where N is odd.
+        even = n + n % 2
+        highest = math.log(2.0) - 0.5 * math.log(0.5 * math.pi * even) / n - 0.25 / (even * n)
         return (
             Finding(
                 "S_max per spin",
                 float(self.entropy[top]),
                 expected=highest,
                 unit="k",
-                source="ln 2 − ln(πN/2)/2N (Stirling)",
+                source="ln 2 − ln(πN/2)/2N − 1/4N² (Stirling)",
             ),
-            Finding("E/N where S is largest", float(self.energy[top]), expected=0.0),
+            Finding(
+                "|E|/N where S is largest",
+                abs(float(self.energy[top])),
+                expected=(n % 2) * h / n,
+                source="half of them up" if n % 2 == 0 else "half of all but one up",
+            ),
             *(self._beta_at(e) for e in (-0.5 * h, 0.5 * h)),
             *self._schottky("T > 0", self.peaks[0], 1.0),
             *self._schottky("T < 0", self.peaks[1], -1.0),

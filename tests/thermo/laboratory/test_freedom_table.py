@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,7 @@ from thermo.laboratory.classical_draws import (
     rigid_diatomics,
 )
 from thermo.laboratory.freedom import DEFINITIONS, FreedomTable, freedom
+from thermo.plots.laboratory.freedom import freedom_picture
 
 # z-scores: 4.9 is passed once in 10⁶ tests if the errors are right, |z| < 4.9.
 FAR = 4.9
@@ -81,13 +83,21 @@ def test_learning_dof_refuses(energy: Any, beta: float) -> None:
         learning_dof(energy, beta)
 
 
-@pytest.mark.parametrize("beta", [0.4, 1e-3, 3.0])
+@pytest.mark.parametrize("beta", [0.4, 1e-3, 3.0, 2000.0, -2000.0, 1e-150, 1e150, -1e150])
 def test_every_number_is_what_is_known(beta: float) -> None:
     for finding in freedom(beta, atoms=27, draws=2000, seed=3).findings:
         if finding.error:
             assert abs(finding.deviation) < FAR, finding.what
         elif finding.expected is not None:
             assert finding.value == pytest.approx(finding.expected, rel=1e-9), finding.what
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.4])
+def test_more_states_than_a_number_can_say(beta: float) -> None:
+    table = freedom(beta, atoms=1000, spins_per_side=32, draws=100)
+    assert any(count.value == math.inf for counts in table.systems for count in counts.counts)
+    json.dumps(table.to_dict(), allow_nan=False)
+    assert freedom_picture(table).axes
 
 
 @pytest.mark.parametrize("beta", [0.0, -0.4])
@@ -134,7 +144,8 @@ def test_no_more_than_the_modes_that_are_thawed() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"beta": math.inf}, {"beta": math.nan}, {"atoms": 1}, {"atoms": 5000}, {"spins_per_side": 3},
+    [{"beta": math.inf}, {"beta": 1e-300}, {"beta": -1e-300}, {"beta": 1e300},
+     {"beta": math.nan}, {"atoms": 1}, {"atoms": 5000}, {"spins_per_side": 3},
      {"spins_per_side": 40}, {"draws": 99}, {"seed": -1}],
 )  # fmt: skip
 def test_bad_input(wrong: dict[str, Any]) -> None:

@@ -84,6 +84,8 @@ def _words(count: Count) -> str:
         return count.short
     if count.error:
         return rounded_to_error(count.value, count.error)
+    if count.value == float("inf"):
+        return "> 10$^{308}$"
     if count.value < 1e6:
         return f"{count.value:.5g}"
     mantissa, exponent = f"{count.value:.1e}".split("e+")
