@@ -10,7 +10,8 @@ nothing has to be given away for it.
 Between a bath at T < 0 and one at T > 0 Carnot's cycle, made of a spin in a field, takes heat from
 both and turns all of it into work. The textbook's efficiency, work by heat of the hot bath, is
 :math:`1 - T_c/T_h` and more than 1: it leaves the cold bath's heat out of the account. With it the
-efficiency is 1 (the green line). Energy and entropy are conserved to the last digit in either case.
+efficiency is 1 (the green line). The books of energy and entropy balance in either case, to
+the last digits of the heats that are exchanged.
 """
 
 from thermo.laboratory import engine

@@ -26,7 +26,13 @@ __all__ = [
 ]
 
 SeedOption = Annotated[
-    int, typer.Option("--seed", min=0, max=2**64 - 1, help="Seed of every random number.")
+    int,
+    typer.Option(
+        "--seed",
+        min=0,
+        max=2**64 - 1,
+        help="Seed of every random number; changes nothing where nothing is random.",
+    ),
 ]
 CheckpointOption = Annotated[
     Path | None,

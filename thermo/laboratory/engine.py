@@ -73,9 +73,7 @@ class Engine(Experiment):
                     expected=whole, source=why),
             Finding("Carnot: entropy made", self.carnot.entropy_made, expected=0.0, unit="k",
                     source="reversible"),
-            Finding("Otto: work by heat of the hot bath", self.otto.formal_efficiency,
-                    expected=1.0 - fields[1] / fields[0], source="1 − h_c/h_h"),
-            Finding("Otto: work by all heat taken in", self.otto.efficiency),
+            *self._otto_work(fields[1] / fields[0]),
             Finding("Otto: entropy made", self.otto.entropy_made, unit="k", source="> 0"),
             *(
                 part
@@ -87,10 +85,20 @@ class Engine(Experiment):
                             cycle.entropy_made, unit="k", source="> 0"),
                 )
             ),
-            Finding("energy books, ΣQ + ΣW, the worst", max(energies, key=abs), expected=0.0,
+            Finding("energy books, (ΣQ + ΣW)/Σ|Q|, the worst", max(energies, key=abs), expected=0.0,
                     source="first law"),
-            Finding("entropy books, ΣΔS, the worst", max(entropies, key=abs), expected=0.0,
-                    unit="k", source="a cycle"),
+            Finding("entropy books, ΣΔS/Σ|ΔS|, the worst", max(entropies, key=abs), expected=0.0,
+                    source="a cycle"),
+        )  # fmt: skip
+
+    def _otto_work(self, ratio: float) -> tuple[Finding, ...]:
+        if not self.otto.delivered > 0.0:
+            return (Finding("Otto: work delivered", self.otto.delivered,
+                            source="> 0 of baths at T > 0 for β_h/β_c < h_c/h_h < 1"),)  # fmt: skip
+        return (
+            Finding("Otto: work by heat of the hot bath", self.otto.formal_efficiency,
+                    expected=1.0 - ratio, source="1 − h_c/h_h"),
+            Finding("Otto: work by all heat taken in", self.otto.efficiency),
         )  # fmt: skip
 
 
@@ -98,8 +106,8 @@ def engine(
     hot: float = -0.5,
     cold: float = 1.0,
     *,
-    fields: tuple[float, float] = (0.5, 2.0),
-    otto_fields: tuple[float, float] = (2.0, 1.0),
+    fields: tuple[float, float] | None = None,
+    otto_fields: tuple[float, float] | None = None,
     levels: EnergyLevels | None = None,
 ) -> Engine:
     r"""Run engines between two baths of any sign, and between each bath and nothing else.
@@ -120,11 +128,13 @@ def engine(
     ----------
     hot, cold : float
         β of the baths, in 1/energy, finite and not 0. The hotter one has the smaller β.
-    fields : (float, float)
-        Two different fields > 0, of the Carnot cycle's isotherm at the hot bath.
-    otto_fields : (float, float)
+    fields : (float, float), optional
+        Two different fields > 0, of the Carnot cycle's isotherm at the hot bath; default: 1/2 and
+        2, by \|β_h\|.
+    otto_fields : (float, float), optional
         Of the Otto cycle, in contact with the hot and with the cold bath, not 0. The first is that
-        of the cycles with one bath, too.
+        of the cycles with one bath, too. Default: 2, by the larger \|β\|, and half of that, or, of
+        two baths at T > 0, half-way down to where the cycle would stand still.
     levels : EnergyLevels, optional
         Of the working substance at unit field; default: one spin, −1 and +1.
 
@@ -136,8 +146,8 @@ def engine(
     ------
     InvalidInputError
         Baths of one temperature, or in the wrong order, or at β = 0 or ±∞ (`otto_cycle` and
-        `reversal_cycle` take those); fields that are 0 or equal; levels without an upper bound,
-        which no field may turn over.
+        `reversal_cycle` take those); fields that are 0 or equal, or so large or small that nothing
+        float64 can hold is exchanged; levels without an upper bound, which no field may turn over.
     UnboundedSpectrumError
         Such levels, and a bath at β < 0.
 
@@ -164,6 +174,10 @@ def engine(
     substance = _SPIN if levels is None else levels
     carnot = carnot_cycle(substance, hot, cold, fields)
     hot, cold = carnot.baths
+    if otto_fields is None:
+        at_hot = 2.0 / max(abs(hot), abs(cold))
+        still = hot / cold if hot > 0.0 else 0.0  # h_c/h_h at which both waits have one x
+        otto_fields = at_hot, 0.5 * (1.0 + still) * at_hot
     otto = otto_cycle(substance, hot, cold, otto_fields)
     one = reversal_cycle(substance, hot, otto_fields[0])
     other = reversal_cycle(substance, cold, otto_fields[0])
@@ -185,6 +199,4 @@ def engine(
 
 def _carnot_of_ratio(levels: EnergyLevels, ratio: float) -> Cycle:
     cold = math.copysign(1.0, 1.0 - ratio)  # both below 0 from a ratio of 1 on
-    hot = ratio * cold
-    # Reduced fields of order one, wherever the ratio is.
-    return carnot_cycle(levels, hot, cold, (0.5 / abs(hot), 2.0 / abs(hot)))
+    return carnot_cycle(levels, ratio * cold, cold)

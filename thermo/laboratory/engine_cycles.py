@@ -13,11 +13,13 @@ from thermo.laboratory.engine_strokes import (
     isochore,
     isotherm,
     isothermal_beta,
+    one_beta,
 )
 from thermo.levels import EnergyLevels
-from thermo.temperature import as_beta
 
 __all__ = ["Cycle", "carnot_cycle", "otto_cycle", "reversal_cycle"]
+
+_LEAST_CHANGE = 1e-290  # of entropy: what is less has no longer all digits of float64
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Cycle:
     baths : tuple of float
         β of each bath, the hotter (smaller) first; one or two.
     strokes : tuple of Stroke
+        Their energies count from that of the populations at the beginning of the first one, in
+        every field.
 
     Notes
     -----
@@ -75,13 +79,17 @@ class Cycle:
 
     @property
     def energy_imbalance(self) -> float:
-        """ΣQ + ΣW, which the first law has zero."""
-        return math.fsum(part for stroke in self.strokes for part in (stroke.heat, stroke.work))
+        """ΣQ + ΣW, which the first law has zero, by Σ|Q|."""
+        return _relative(
+            math.fsum(part for stroke in self.strokes for part in (stroke.heat, stroke.work)),
+            math.fsum(abs(stroke.heat) for stroke in self.strokes),
+        )
 
     @property
     def entropy_imbalance(self) -> float:
-        """ΣΔS of the substance, zero for what comes back to where it began."""
-        return math.fsum(stroke.entropy_change for stroke in self.strokes)
+        """ΣΔS of the substance, zero for what comes back to where it began, by Σ|ΔS|."""
+        changes = [stroke.entropy_change for stroke in self.strokes]
+        return _relative(math.fsum(changes), math.fsum(map(abs, changes)))
 
     @property
     def entropy_made(self) -> float:
@@ -97,7 +105,7 @@ class Cycle:
 
 
 def carnot_cycle(
-    levels: EnergyLevels, hot: float, cold: float, fields: tuple[float, float] = (0.5, 2.0)
+    levels: EnergyLevels, hot: float, cold: float, fields: tuple[float, float] | None = None
 ) -> Cycle:
     r"""Two isotherms joined by adiabats, run in the direction that delivers work.
 
@@ -121,8 +129,9 @@ def carnot_cycle(
         ε, at unit field.
     hot, cold : float
         β of the baths, in 1/energy; the hotter one has the smaller β. Finite and not 0.
-    fields : (float, float)
-        Two different fields > 0, between which the isotherm of the hot bath runs.
+    fields : (float, float), optional
+        Two different fields > 0, between which the isotherm of the hot bath runs; default: 1/2 and
+        2, by \|β_h\|.
 
     Returns
     -------
@@ -131,7 +140,8 @@ def carnot_cycle(
     Raises
     ------
     InvalidInputError
-        β_hot ≥ β_cold, baths at β = 0 or ±∞ (`isotherm`), fields that are not positive or equal.
+        β_hot ≥ β_cold, baths at β = 0 or ±∞ (`isotherm`), fields that are not positive or equal,
+        or between which the entropy changes by less than 1e-290.
     UnboundedSpectrumError
         Levels without an upper bound, and a bath at β < 0.
 
@@ -154,21 +164,29 @@ def carnot_cycle(
     (2.0, 1.0, True)
     """
     h, c = map(isothermal_beta, _two_baths(hot, cold))
-    low, high = sorted(finite_number(field, "fields", positive=True) for field in _pair(fields))
+    pair = (0.5 / abs(h), 2.0 / abs(h)) if fields is None else _pair(fields)
+    low, high = sorted(finite_number(field, "fields", positive=True) for field in pair)
     if low == high:
         raise InvalidInputError(f"both fields are {low:g}; accepted: two different ones")
     # Work is ΔS_h (1/β_h − 1/β_c): equal signs ask for a rise of S, which is a fall of |x|.
     first, second = (high, low) if h * c > 0.0 else (low, high)
-    taken = isotherm(levels, h, first, second)
-    given = isotherm(levels, c, taken.reduced[1] / c, taken.reduced[0] / c)
+    zero = h * first
+    taken = isotherm(levels, h, first, second, zero=zero)
+    if abs(taken.entropy_change) < _LEAST_CHANGE:
+        raise InvalidInputError(
+            f"fields = {low:g} and {high:g} were given with β = {h:g}: the entropy between them "
+            f"changes by less than {_LEAST_CHANGE:g}, beyond float64; accepted: fields of about "
+            f"1/|β| = {1.0 / abs(h):g}"
+        )
+    given = isotherm(levels, c, taken.reduced[1] / c, taken.reduced[0] / c, zero=zero)
     return Cycle(
         "Carnot",
         (h, c),
         (
             taken,
-            adiabat(levels, taken.reduced[1], second, given.field[0]),
+            adiabat(levels, taken.reduced[1], second, given.field[0], zero=zero),
             given,
-            adiabat(levels, taken.reduced[0], given.field[1], first),
+            adiabat(levels, taken.reduced[0], given.field[1], first, zero=zero),
         ),
     )
 
@@ -262,7 +280,7 @@ def reversal_cycle(levels: EnergyLevels, beta: float, field: float = 1.0) -> Cyc
     >>> [round(reversal_cycle(spin, beta).delivered, 4) for beta in (-1.0, 0.0, 1.0)]
     [3.0464, 0.0, -3.0464]
     """
-    b, h = float(as_beta(beta)), finite_number(field, "field")
+    b, h = one_beta(beta), finite_number(field, "field")
     return _otto("one bath", levels, (b,), (h, -h))
 
 
@@ -277,15 +295,15 @@ def _otto(
         baths,
         (
             at_one,
-            adiabat(levels, at_one.reduced[1], one, other),
+            adiabat(levels, at_one.reduced[1], one, other, zero=at_one.reduced[0]),
             at_other,
-            adiabat(levels, at_other.reduced[1], other, one),
+            adiabat(levels, at_other.reduced[1], other, one, zero=at_one.reduced[0]),
         ),
     )
 
 
 def _two_baths(hot: float, cold: float) -> tuple[float, float]:
-    h, c = float(as_beta(hot)), float(as_beta(cold))
+    h, c = one_beta(hot), one_beta(cold)
     if h == c:
         raise InvalidInputError(
             f"both baths are at β = {h:g}; accepted: two different β (for one bath: reversal_cycle)"
@@ -296,6 +314,10 @@ def _two_baths(hot: float, cold: float) -> tuple[float, float]:
             "of either sign"
         )
     return h, c
+
+
+def _relative(imbalance: float, exchanged: float) -> float:
+    return imbalance / exchanged if exchanged else imbalance
 
 
 def _pair(fields: tuple[float, float]) -> tuple[float, float]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from thermo.arguments import finite_number
+from thermo.arguments import finite_number, shown
 from thermo.canonical import canonical
 from thermo.errors import InvalidInputError, UnboundedSpectrumError
+from thermo.laboratory.engine_changes import change
 from thermo.levels import EnergyLevels, require_levels
 from thermo.temperature import as_beta
 
-__all__ = ["Stroke", "adiabat", "isochore", "isotherm", "isothermal_beta"]
+__all__ = ["Stroke", "adiabat", "isochore", "isotherm", "isothermal_beta", "one_beta"]
+
+_LARGEST = 1e100  # |β| of an isotherm, and its inverse
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class Stroke:
     reduced : (float, float)
         x = βh of the populations at its beginning and end.
     energy_change, heat, work, entropy_change : float
-        ΔU, Q, W and ΔS, each from a formula of its own, so that books can be checked.
+        ΔU, Q, W and ΔS, each from a formula of its own, so that books can be checked, and each to
+        its last digits (`thermo.laboratory.engine_changes`).
     """
 
     kind: str
@@ -54,13 +58,28 @@ class Stroke:
         return self.field[0] * self.field[1] < 0.0
 
 
+def one_beta(beta: float) -> float:
+    """Return β, or x = βh, as a float: any number but NaN, ±inf included.
+
+    Examples
+    --------
+    >>> one_beta([0.1, 0.2])
+    Traceback (most recent call last):
+    thermo.errors.InvalidInputError: β = [0.1, 0.2] was given; accepted: one number
+    """
+    b = as_beta(beta)
+    if b.ndim:
+        raise InvalidInputError(f"β = {shown(beta)} was given; accepted: one number")
+    return float(b)
+
+
 def isothermal_beta(beta: float) -> float:
     """Return β of a bath as a float, or refuse one that has no isotherms.
 
     Parameters
     ----------
     beta : float
-        Finite and not 0.
+        1e-100 … 1e100 in size.
 
     Returns
     -------
@@ -69,7 +88,7 @@ def isothermal_beta(beta: float) -> float:
     Raises
     ------
     InvalidInputError
-        NaN, 0 or ±∞.
+        NaN, 0 or ±∞, or one whose energies of order 1/β would leave float64.
 
     Examples
     --------
@@ -78,16 +97,23 @@ def isothermal_beta(beta: float) -> float:
     thermo.errors.InvalidInputError: an isotherm at β = 0 exchanges nothing, since populations are
     the same in every field; accepted: a finite β other than 0 (an Otto cycle takes any)
     """
-    b = float(as_beta(beta))
+    b = one_beta(beta)
     if b == 0.0 or math.isinf(b):
         raise InvalidInputError(
             f"an isotherm at β = {b:g} exchanges nothing, since populations are the same in every "
             "field; accepted: a finite β other than 0 (an Otto cycle takes any)"
         )
+    if not 1.0 / _LARGEST <= abs(b) <= _LARGEST:
+        raise InvalidInputError(
+            f"β = {b:g} was given for an isotherm; accepted: {1.0 / _LARGEST:g} … {_LARGEST:g} in "
+            "size, so that products of energies are finite"
+        )
     return b
 
 
-def isotherm(levels: EnergyLevels, beta: float, start: float, end: float) -> Stroke:
+def isotherm(
+    levels: EnergyLevels, beta: float, start: float, end: float, *, zero: float | None = None
+) -> Stroke:
     r"""Change the field slowly, in contact with a bath.
 
     .. math:: Q = \frac{S(x_1) - S(x_0)}{\beta}, \qquad
@@ -101,6 +127,11 @@ def isotherm(levels: EnergyLevels, beta: float, start: float, end: float) -> Str
         Of the bath, in 1/energy, of either sign.
     start, end : float
         Fields; they may differ in sign, since contact with a bath keeps the substance at its β.
+    zero : float, optional
+        x of the populations whose energy counts as 0 in every field; default: the levels' own 0.
+        ΔU and W depend on it by a part in proportion to the field, which no cycle has; but digits
+        that such a part takes away, from populations that are all but in one level or all but
+        equal, are lost for a cycle, too.
 
     Returns
     -------
@@ -122,18 +153,19 @@ def isotherm(levels: EnergyLevels, beta: float, start: float, end: float) -> Str
     b = isothermal_beta(beta)
     h = _fields(levels, (b,), start, end)
     x = b * h[0], b * h[1]
-    state = canonical(levels, x)
-    u, s, log_z = state.internal_energy, state.entropy, state.log_partition_function
+    u, to_end = _energy(levels, x[0], zero), change(levels, *x)
     return Stroke(
         "isotherm", b, h, x,
-        energy_change=float(h[1] * u[1] - h[0] * u[0]),
-        heat=float(s[1] - s[0]) / b,
-        work=-float(log_z[1] - log_z[0]) / b,
-        entropy_change=float(s[1] - s[0]),
+        energy_change=h[1] * to_end.energy + (h[1] - h[0]) * u,
+        heat=to_end.entropy / b,
+        work=(u + to_end.average) * (h[1] - h[0]),
+        entropy_change=to_end.entropy,
     )  # fmt: skip
 
 
-def adiabat(levels: EnergyLevels, reduced: float, start: float, end: float) -> Stroke:
+def adiabat(
+    levels: EnergyLevels, reduced: float, start: float, end: float, *, zero: float | None = None
+) -> Stroke:
     r"""Change the field without a bath: all energies grow in proportion, populations stay.
 
     .. math:: W = u(x)\,(h_1 - h_0), \qquad x = \beta_0 h_0 = \beta_1 h_1
@@ -148,6 +180,8 @@ def adiabat(levels: EnergyLevels, reduced: float, start: float, end: float) -> S
         x, ±inf included.
     start, end : float
         Fields, not 0.
+    zero : float, optional
+        As in :func:`isotherm`.
 
     Returns
     -------
@@ -173,10 +207,10 @@ def adiabat(levels: EnergyLevels, reduced: float, start: float, end: float) -> S
     >>> adiabat(EnergyLevels([-1.0, 1.0]), float("inf"), 1.0, 3.0).work
     -2.0
     """
-    x = float(as_beta(reduced))
+    x = one_beta(reduced)
     h = _fields(levels, (x,), start, end)
     _no_zero(*h)
-    u = float(canonical(levels, x).internal_energy)
+    u = _energy(levels, x, zero)
     return Stroke("adiabat", None, h, (x, x), h[1] * u - h[0] * u, 0.0, u * (h[1] - h[0]), 0.0)
 
 
@@ -213,19 +247,20 @@ def isochore(levels: EnergyLevels, beta: float, field: float, reduced: float) ->
     >>> stroke.heat, round(stroke.entropy_made, 4)
     (1.0, 0.6931)
     """
-    b, x0 = float(as_beta(beta)), float(as_beta(reduced))
+    b, x0 = one_beta(beta), one_beta(reduced)
     h, _ = _fields(levels, (b, x0), field, field)
     _no_zero(h)
     x = x0, b * h
-    state = canonical(levels, x)
-    u, s = state.internal_energy, state.entropy
-    return Stroke(
-        "isochore", b, (h, h), x,
-        energy_change=float(h * u[1] - h * u[0]),
-        heat=h * float(u[1] - u[0]),
-        work=0.0,
-        entropy_change=float(s[1] - s[0]),
-    )  # fmt: skip
+    to_end = change(levels, *x)
+    heat = h * to_end.energy
+    return Stroke("isochore", b, (h, h), x, heat, heat, 0.0, to_end.entropy)
+
+
+def _energy(levels: EnergyLevels, reduced: float, zero: float | None) -> float:
+    """u(x), less that of x = zero."""
+    if zero is None:
+        return float(canonical(levels, reduced).internal_energy)
+    return change(levels, zero, reduced).energy
 
 
 def _fields(

@@ -102,7 +102,7 @@ class Laser(Experiment):
         at = int(np.argmin(np.abs(self.scan - 3.0)))
         x = self.scan[at]
         two, three, four = self.dark_inversion
-        return (
+        found = (
             Finding(f"2 levels, largest ΔN/N up to Wτ = {w:g}", float(two.max()),
                     expected=-1.0 / (1.0 + 2.0 * w), source="−1/(1 + 2Wτ) < 0"),
             Finding(f"3 levels, ΔN/N at Wτ = {x:.3g}", float(three[at]),
@@ -120,6 +120,8 @@ class Laser(Experiment):
             Finding("misfit of that equilibrium", self.misfit, unit="nats",
                     source="0 where there is one"),
         )  # fmt: skip
+        # No atom in either level of the line has no temperature, and few extrema have no ω.
+        return tuple(finding for finding in found if not math.isnan(finding.value))
 
     def _lasing(self) -> tuple[Finding, ...]:
         threshold = float(self.threshold_pump[_SCHEMES.index(self.levels)])
@@ -140,7 +142,7 @@ class Laser(Experiment):
             Finding(f"ΔN/N at r = {ratio:.3g} times threshold", float(self.transient.inversion[-1]),
                     expected=delta, source="clamps at threshold"),
             Finding("photons out per pump photon, beyond", self.slope, expected=1.0,
-                    source="all that pumps beyond threshold lases, for θ → 0"),
+                    source="all that pumps beyond threshold lases, for θ, b → 0"),
             *self._ringing(ratio),
         )  # fmt: skip
 
@@ -156,7 +158,7 @@ class Laser(Experiment):
         formula = "√((r−1)(1+Δ)/Δττ_c)" if self.levels == 3 else "√((r−1)/ττ_c)"
         return (
             Finding("ω₀ of the ringing, undamped", abs(ring), expected=natural, unit="1/time",
-                    source=f"{formula}, for θ → 0"),
+                    source=f"{formula}, for θ, b → 0"),
             Finding("ω of the ringing", omega, expected=ring.imag, unit="1/time",
                     source="linearised rates"),
             Finding("γ of the ringing", gamma, expected=-ring.real, unit="1/time",
@@ -168,8 +170,9 @@ class Laser(Experiment):
             return ()
         unit = EnergyUnit.from_hertz(_LIGHT / self.wavelength)
         out = float(self.steady.photons) / self.photon_lifetime * unit.joule
+        kelvin = math.nan if math.isnan(self.beta) else float(unit.kelvin(self.beta))
         return (
-            Finding("T of the laser line", float(unit.kelvin(self.beta)), unit="K"),
+            Finding("T of the laser line", kelvin, unit="K"),
             Finding("output", out, unit="W"),
             Finding("linewidth", float(self.steady.linewidth), unit="Hz"),
         )  # fmt: skip
@@ -203,8 +206,10 @@ def laser(
     .. math:: \omega_0 = \sqrt{\frac{r-1}{\tau\tau_c}}, \qquad \gamma = \frac12\Bigl(\frac r\tau +
         W\Bigr), \qquad \omega = \sqrt{\omega_0^2 - \gamma^2}.
 
-    Both hold for four levels and θ → 0, ω₀ exactly. For three levels each emitted photon takes
-    two of the inversion, and ω₀² has the factor (1 + Δ)/Δ at the inversion Δ of threshold.
+    Both hold for four levels, θ → 0 and b → 0: spontaneous emission into the mode makes the ringing
+    faster, by a part of about b r/(r − 1)² (`LaserCavity.eigenvalues` has all of it). For three
+    levels each emitted photon takes two of the inversion, and ω₀² has the factor (1 + Δ)/Δ at the
+    inversion Δ of threshold.
 
     Parameters
     ----------

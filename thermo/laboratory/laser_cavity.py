@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from thermo.arguments import as_real, finite_number
+from thermo.arguments import as_real, finite_number, shown
 from thermo.errors import InvalidInputError
 from thermo.laboratory.laser_medium import LaserMedium
 from thermo.populations import Populations
@@ -104,6 +104,11 @@ class LaserCavity:
     photon_lifetime: float
 
     def __post_init__(self) -> None:
+        if not isinstance(self.medium, LaserMedium):
+            raise InvalidInputError(
+                f"medium = {shown(self.medium)} was given; accepted: a LaserMedium (laser_medium "
+                "makes those of 2, 3 and 4 levels)"
+            )
         for name in ("atoms", "spontaneous_fraction", "photon_lifetime"):
             object.__setattr__(self, name, finite_number(getattr(self, name), name, positive=True))
         if self.spontaneous_fraction > 1.0:
@@ -183,12 +188,12 @@ class LaserCavity:
         return as_real(photons, "photons") / self.photon_lifetime
 
     def rates(self, pump: float, state: FloatArray) -> FloatArray:
-        """d/dt of (p, q), shape (L + 1,)."""
+        """d/dt of (p, q), shape (L + 1,), at a pump ≥ 0."""
         p, q = state[:-1], state[-1]
         gain = self.atoms * self.coupling
         inversion = self.medium.inversion_weights @ p
         light = gain * (inversion * q + p[self._upper]) - q / self.photon_lifetime
-        return np.append(self.medium.flow(pump, self.coupling * q) @ p, light)
+        return np.append(self._flow(pump, q) @ p, light)
 
     def jacobian(self, pump: float, state: FloatArray) -> FloatArray:
         """Derivatives of `rates` by (p, q), shape (L + 1, L + 1)."""
@@ -199,7 +204,7 @@ class LaserCavity:
         inversion = weights @ p
         size = p.size
         matrix = np.zeros((size + 1, size + 1))
-        matrix[:size, :size] = self.medium.flow(pump, self.coupling * q)
+        matrix[:size, :size] = self._flow(pump, q)
         matrix[lower, size] = self.coupling * inversion
         matrix[upper, size] = -self.coupling * inversion
         matrix[size, :size] = gain * q * weights
@@ -211,15 +216,21 @@ class LaserCavity:
         """Rates of decay of small disturbances of the steady state, shape (L,), slowest first.
 
         Stable if every real part is negative; a pair with imaginary parts ±ω oscillates. That the
-        populations sum to 1 has been used, so that the rate 0 of their sum is not among them.
+        populations sum to 1 has been used, so that the rate 0 of their sum is not among them. Slow
+        ones keep their digits beside fast ones.
         """
         steady = self.steady(pump)
         state = np.append(steady.populations.probabilities, steady.photons)
         whole = self.jacobian(finite_number(pump, "pump"), state)
         reduced = whole[1:, 1:].copy()
         reduced[:, :-1] -= whole[1:, :1]  # p₀ = 1 − the others
-        values = np.linalg.eigvals(reduced).astype(np.complex128)
+        values = _eigenvalues(reduced)
         return values[np.lexsort((values.imag, -values.real))]
+
+    def _flow(self, pump: float, photons: float) -> FloatArray:
+        # Not by `LaserMedium.flow` alone: a solver may try a number of photons below 0.
+        medium = self.medium
+        return medium.flow(pump, 0.0) + self.coupling * photons * medium.light_flow
 
     @property
     def _upper(self) -> int:
@@ -245,3 +256,15 @@ class LaserCavity:
         return (
             (linear + root) / (2.0 * square) if linear > 0.0 else 2.0 * constant / (root - linear)
         )
+
+
+def _eigenvalues(matrix: FloatArray) -> NDArray[np.complex128]:
+    """Eigenvalues of a matrix with slow rates and fast ones, to the digits of each.
+
+    Of a matrix those of large size are good to rounding and of its inverse those of small size; the
+    widest gap between them is where to change over.
+    """
+    large, inverse = np.linalg.eigvals(matrix), np.linalg.eigvals(np.linalg.inv(matrix))
+    fast, slow = (values[np.argsort(np.abs(values))] for values in (large, 1.0 / inverse))
+    number = 1 + int(np.argmax(np.diff(np.log(np.abs(fast)))))
+    return np.append(slow[:number], fast[number:]).astype(np.complex128)

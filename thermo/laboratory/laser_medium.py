@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from thermo.arguments import as_real, finite_number, whole_number
+from thermo.arguments import as_real, finite_number, shown, whole_number
 from thermo.errors import InvalidInputError
 from thermo.levels import EnergyLevels, require_levels
 from thermo.populations import Populations
@@ -89,11 +89,7 @@ class LaserMedium:
                 "levels of which all but the lowest do"
             )
         for name in ("pump_line", "laser_line"):
-            line = getattr(self, name)
-            if len(line) != 2 or not 0 <= line[0] < line[1] < size:
-                raise InvalidInputError(
-                    f"{name} = {line} was given; accepted: (lower, upper) of levels 0 … {size - 1}"
-                )
+            object.__setattr__(self, name, _line(getattr(self, name), name, size))
         if not decay[self.laser_line[1], self.laser_line[0]] > 0.0:
             raise InvalidInputError("the laser line does not decay; accepted: a rate above 0")
         decay.flags.writeable = False
@@ -104,6 +100,11 @@ class LaserMedium:
         """Spontaneous decay on the laser line, Einstein's A, in 1/time."""
         lower, upper = self.laser_line
         return float(self.decay[upper, lower])
+
+    @property
+    def light_flow(self) -> FloatArray:
+        """Part (L, L) of `flow` by laser light that stimulates at the rate 1."""
+        return self._flows[2]
 
     @cached_property
     def inversion_weights(self) -> FloatArray:
@@ -138,10 +139,15 @@ class LaserMedium:
             W: how often the pump lifts an atom of its lower level, in 1/time.
         stimulated : array_like, shape (...)
             How often laser light brings an atom of the upper laser level down, in 1/time.
+
+        Raises
+        ------
+        InvalidInputError
+            Rates that are negative or not finite.
         """
         decay, pumped, lit = self._flows
-        w, i = np.asarray(pump)[..., None, None], np.asarray(stimulated)[..., None, None]
-        return np.asarray(decay + w * pumped + i * lit)
+        w, i = _rates("pump", pump), _rates("stimulated", stimulated)
+        return np.asarray(decay + w[..., None, None] * pumped + i[..., None, None] * lit)
 
     def populations(self, pump: ArrayLike, stimulated: ArrayLike = 0.0) -> Populations:
         """Populations that no longer change, at constant light.
@@ -162,7 +168,7 @@ class LaserMedium:
         InvalidInputError
             Rates that are negative or not finite.
         """
-        flow = self.flow(_rates("pump", pump), _rates("stimulated", stimulated))
+        flow = self.flow(pump, stimulated)
         rates = flow.swapaxes(-1, -2).copy()  # i → j
         size = len(self.levels)
         for k in range(size - 1, 0, -1):  # take level k out: what comes to it goes on at once
@@ -287,6 +293,18 @@ def laser_medium(
     decay = np.diag([fast] * (size - 1), -1)
     decay[upper, upper - 1] = slow
     return LaserMedium(EnergyLevels(energies), decay, (0, size - 1), (upper - 1, upper))
+
+
+def _line(line: tuple[int, int], name: str, size: int) -> tuple[int, int]:
+    try:
+        lower, upper = (whole_number(level, name, 0, most=size - 1) for level in line)
+    except (TypeError, ValueError):  # InvalidInputError is one, too
+        lower = upper = -1
+    if not lower < upper:
+        raise InvalidInputError(
+            f"{name} = {shown(line)} was given; accepted: (lower, upper) of levels 0 … {size - 1}"
+        )
+    return lower, upper
 
 
 def _rates(name: str, values: ArrayLike) -> FloatArray:

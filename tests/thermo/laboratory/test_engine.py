@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from scipy.integrate import quad
 from typer.testing import CliRunner
 
@@ -22,11 +23,12 @@ from thermo.canonical import canonical
 from thermo.cli.lab import lab
 from thermo.errors import InvalidInputError, UnboundedSpectrumError
 from thermo.laboratory.engine import Engine, engine
+from thermo.laboratory.engine_changes import change
 from thermo.laboratory.engine_cycles import Cycle, carnot_cycle, otto_cycle, reversal_cycle
 from thermo.laboratory.engine_strokes import adiabat, isochore, isotherm
 from thermo.levels import EnergyLevels
 from thermo.models.oscillator import Oscillator
-from thermo.plots.laboratory.engine import engine_picture
+from thermo.plots.laboratory.engine import engine_picture, plot_cycle, plot_energy_flows
 
 SPIN = EnergyLevels([-1.0, 1.0])
 LOPSIDED = EnergyLevels([-0.4, 0.1, 0.7, 2.0], np.log([1.0, 3.0, 2.0, 5.0]))
@@ -41,10 +43,10 @@ def mean(levels: EnergyLevels, x: float) -> float:
 
 
 def books(cycle: Cycle) -> tuple[float, float, float]:
-    """Largest imbalance of a stroke, of the cycle's energy (by its size), and of its entropy."""
-    size = max(1.0, sum(abs(stroke.heat) + abs(stroke.work) for stroke in cycle.strokes))
+    """Largest imbalance of a stroke and of the cycle, by the heats; of its entropy, by changes."""
+    size = sum(abs(stroke.heat) for stroke in cycle.strokes) or 1.0
     worst = max(abs(stroke.energy_change - stroke.heat - stroke.work) for stroke in cycle.strokes)
-    return worst / size, abs(cycle.energy_imbalance) / size, abs(cycle.entropy_imbalance)
+    return worst / size, abs(cycle.energy_imbalance), abs(cycle.entropy_imbalance)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -117,6 +119,65 @@ def test_carnot_balances_its_books_and_has_both_efficiencies(
         assert q_cold > 0.0 > q_hot
         assert cycle.efficiency == pytest.approx(1.0 - cold / hot, rel=1e-11)
         assert cycle.formal_efficiency < 0.0
+
+
+@pytest.mark.parametrize("levels", [SPIN, LOPSIDED, SPIN.shifted(1e3)])
+@pytest.mark.parametrize("reduced", [(1e-140, 3e-140), (1e-8, 2e-8), (0.5, 2.0), (20.0, 300.0)])
+def test_books_balance_by_the_heats_however_small(
+    levels: EnergyLevels, reduced: tuple[float, float]
+) -> None:
+    """Of populations that are all but equal, or all but in one level; rounding of x is x times it.
+
+    Differences of u, s and ln Z themselves have no digit left there.
+    """
+    rounding = 1e-14 * max(1.0, reduced[1] / 3.0)
+    for hot, cold in (*BATHS, (-100.0, 100.0), (-1e-8, 1.0), (1e-60, 1e60)):
+        x = (reduced[0] / abs(hot), reduced[1] / abs(hot))
+        cycle = carnot_cycle(levels, hot, cold, x)
+        assert max(books(cycle)) < rounding
+        assert cycle.formal_efficiency == pytest.approx(1.0 - hot / cold, rel=100 * rounding)
+        assert cycle.efficiency <= 1.0 + rounding
+        wait = otto_cycle(levels, hot, cold, (x[0], x[1] * hot / cold))
+        assert max(books(wait)[:2]) < 10 * rounding
+
+
+def test_the_baths_of_the_report_are_engines_of_efficiency_one() -> None:
+    for hot, cold, pair in ((-100.0, 100.0, None), (-100.0, 100.0, (0.5, 2.0)),
+                            (-40.0, 40.0, (0.5, 2.0)), (-30.0, 30.0, (0.5, 2.0)),
+                            (-1e-7, 1.0, (0.5, 2.0)), (-1e-8, 1.0, None)):  # fmt: skip
+        found = engine(hot, cold, fields=pair)
+        assert found.carnot.efficiency == pytest.approx(1.0, rel=1e-13)
+        assert found.carnot.formal_efficiency == pytest.approx(1.0 - hot / cold, rel=1e-13)
+        assert all(abs(cycle.energy_imbalance) < 1e-13 for cycle in (found.carnot, found.otto))
+
+
+def test_fields_are_in_units_of_temperature_unless_given() -> None:
+    """Only βh matters: with all β times a number all energies are divided by it."""
+    one, other = engine(-0.5, 1.0), engine(-0.5e9, 1e9)
+    for mine, theirs in ((one.carnot, other.carnot), (one.otto, other.otto)):
+        assert theirs.heats == pytest.approx([heat / 1e9 for heat in mine.heats], rel=1e-14)
+    for hot, cold in ((0.9, 1.0), (1e-6, 1.0), *BATHS):
+        assert engine(hot, cold).otto.delivered > 0.0
+
+
+def test_what_float64_cannot_hold_is_refused() -> None:
+    for pair in ((10.0, 20.0), (1e-148, 2e-148)):
+        with pytest.raises(InvalidInputError, match="beyond float64; accepted: fields of about"):
+            carnot_cycle(SPIN, -50.0 if pair[0] > 1.0 else -1.0, 1.0, pair)
+    with pytest.raises(InvalidInputError, match=r"1e-100 … 1e\+100 in size"):
+        engine(1e-120, 1.0)
+
+
+def test_changes_of_thousands_of_nats() -> None:
+    """ln g = 40 i: nearly all states lie at the top, and the lowest level has p = 0 in float64."""
+    many = EnergyLevels(np.arange(100.0), 40.0 * np.arange(100.0))
+    x = np.array([0.3, 45.0])
+    state = canonical(many, x)
+    found = change(many, *x)
+    assert found.energy == pytest.approx(np.diff(state.internal_energy)[0], rel=1e-13)
+    assert found.entropy == pytest.approx(np.diff(state.entropy)[0], rel=1e-13)
+    average = -np.diff(state.log_partition_function)[0] / 44.7 - state.internal_energy[0]
+    assert found.average == pytest.approx(average, rel=1e-11)
 
 
 def test_negative_control_a_stroke_with_the_wrong_sign_is_found() -> None:
@@ -273,14 +334,29 @@ def found() -> Engine:
 def test_it_is_json_and_a_picture(found: Engine) -> None:
     document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert document["schema"] == "spinlogit.lab.engine/1"
+    assert "Otto: work delivered" in engine(0.2, 0.9, otto_fields=(1.0, 2.0)).table()
     assert len(document["carnot"]["strokes"]) == 4
     assert len(engine_picture(found).axes) == 4
     assert len(engine_picture(engine(0.2, 0.9, otto_fields=(1.0, 2.0))).axes) == 4
 
 
+@pytest.mark.parametrize(("hot", "cold"), [(0.3, 1.0), (-2.0, -1.0)])
+def test_the_picture_tells_the_baths_apart_without_colour(hot: float, cold: float) -> None:
+    ax = Figure().subplots()
+    found = engine(hot, cold, otto_fields=(1.0, 2.0))
+    plot_energy_flows(ax, found)
+    assert sum(patch.get_hatch() == "//" for patch in ax.patches) == 4  # one is for the legend
+    ax.figure.canvas.draw()
+    legend = ax.get_legend().get_window_extent().transformed(ax.transData.inverted())
+    assert legend.y1 < min(patch.get_y() + min(patch.get_height(), 0.0) for patch in ax.patches)
+    plot_cycle(ax, found, found.carnot)
+    assert sum(str(line.get_color()) == "white" for line in ax.lines) == 1
+
+
 @pytest.mark.parametrize(
     ("wrong", "accepted"),
     [
+        ({"hot": [0.1, 0.2]}, r"β = \[0.1, 0.2\] was given; accepted: one number"),
         ({"hot": 1.0, "cold": 1.0}, "two different β"),
         ({"hot": -0.3, "cold": -0.3}, "two different β"),
         ({"hot": 2.0, "cold": 1.0}, "a smaller β for the hotter"),

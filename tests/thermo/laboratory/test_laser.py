@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from scipy.linalg import expm, null_space
 from typer.testing import CliRunner
 
@@ -24,7 +25,7 @@ from thermo.laboratory.laser_medium import LaserMedium, laser_medium
 from thermo.laboratory.laser_transient import switch_on
 from thermo.levels import EnergyLevels
 from thermo.physical_units import BOLTZMANN, PLANCK
-from thermo.plots.laboratory.laser import laser_picture
+from thermo.plots.laboratory.laser import laser_picture, plot_switch_on
 from thermo.populations import Populations
 
 PUMPS = np.logspace(-6, 6, 49)
@@ -228,6 +229,29 @@ def test_the_rates_of_the_ringing_are_those_of_the_formulas(ratio: float) -> Non
         assert -ring.real == pytest.approx(damping, rel=1e-5)
 
 
+@pytest.mark.parametrize("levels", [3, 4])
+@pytest.mark.parametrize("theta", [1e-12, 1e-14, 1e-18])
+def test_slow_rates_keep_their_digits_beside_fast_ones(levels: int, theta: float) -> None:
+    """Those at θ = 1e-9 differ by parts of 1e-7; of the matrix alone, four levels lost 2 %."""
+    stiff, mild = (cavity(levels, at).eigenvalues(2.0) for at in (theta, 1e-9))
+    assert stiff[:2] == pytest.approx(mild[:2], rel=1e-6)
+    assert stiff[2:] == pytest.approx(-1.0 / theta, rel=1e-6)
+    assert stiff[0] == stiff[1].conjugate()
+
+
+@pytest.mark.parametrize(("ratio", "part"), [(1.02, 1e-6), (1.5, 1e-3), (2.0, 1e-2)])
+def test_spontaneous_emission_makes_the_ringing_faster(ratio: float, part: float) -> None:
+    """For θ → 0, ω₀² = (κq + (W + 1/τ + κq)/(q + 1))/τ_c; the second term is left out for b → 0."""
+    at = cavity(4, 1e-12, atoms=1e4 / part, spontaneous_fraction=part)
+    pump = ratio * at.threshold_pump
+    q = float(at.steady(pump).photons)
+    lit = part * q
+    exact = math.sqrt((lit + (pump + 1.0 + lit) / (q + 1.0)) / 1e-3)
+    natural = math.sqrt((ratio - 1.0) / 1e-3)
+    assert abs(at.eigenvalues(pump)[0]) == pytest.approx(exact, rel=1e-7)
+    assert exact / natural - 1.0 == pytest.approx(part * ratio / (ratio - 1.0) ** 2, rel=0.15)
+
+
 def test_an_uninverted_line_without_loss_gives_the_light_its_temperature() -> None:
     """q = 1/(e^{βhν} − 1) at the β of the line; at β < 0 only loss holds the light."""
     pump = 0.2
@@ -329,6 +353,21 @@ def test_it_is_json_and_a_picture() -> None:
         assert found.table()
 
 
+def test_a_table_has_no_nan() -> None:
+    """No atom is in either level of the line, or no light rings: then there is no such row."""
+    for found in (laser(4, pump=0.0, wavelength=1e-6), laser(4, duration=0.5)):
+        assert not any(math.isnan(finding.value) for finding in found.findings)
+        assert "nan" not in found.table()
+
+
+@pytest.mark.parametrize("pump", [10.0, 1.0])
+def test_the_picture_says_where_an_inversion_starts_that_it_does_not_show(pump: float) -> None:
+    found = laser(2, pump=pump)
+    ax = plot_switch_on(Figure().subplots(), found)
+    assert [text.get_text() for text in ax.texts] == ["← from −10"]
+    assert ax.get_ylim()[0] < found.transient.inversion[-1] / found.threshold_inversion
+
+
 @pytest.mark.parametrize(
     ("wrong", "accepted"),
     [
@@ -382,6 +421,9 @@ def test_bad_beginnings(wrong: dict[str, Any], accepted: str) -> None:
         ([[0, 0, 0], [1, 0, 0], [0, 1, 0]], ((0, 3), (0, 1)), "levels 0 … 2"),
         ([[0, 0, 0], [1, 0, 0], [0, 1, 0]], ((0, 2), (1, 0)), "levels 0 … 2"),
         ([[0, 0, 0], [1, 0, 0], [0, 1, 0]], ((0, 1), (0, 2)), "a rate above 0"),
+        ([[0, 0, 0], [1, 0, 0], [0, 1, 0]], (3, (0, 1)), "pump_line = 3 was given"),
+        ([[0, 0, 0], [1, 0, 0], [0, 1, 0]], ((0.0, 1.0), (0, 1)), "levels 0 … 2"),
+        ([[0, 0, 0], [1, 0, 0], [0, 1, 0]], ((0, 1, 2), (0, 1)), "levels 0 … 2"),
     ],
 )
 def test_bad_media(decay: list[list[float]], lines: Any, accepted: str) -> None:
@@ -389,6 +431,17 @@ def test_bad_media(decay: list[list[float]], lines: Any, accepted: str) -> None:
         LaserMedium(EnergyLevels([0.0, 1.0, 1.3]), np.array(decay, dtype=float), *lines)
     with pytest.raises(InvalidInputError, match="energies that rise"):
         LaserMedium(EnergyLevels([0.0, 0.0]), np.tril(np.ones((2, 2)), -1), (0, 1), (0, 1))
+
+
+def test_bad_rates_and_no_medium() -> None:
+    for pump, light in ((-1.0, 0.0), (0.0, -1.0), (math.inf, 0.0), ("x", 0.0)):
+        with pytest.raises(InvalidInputError, match=r"pump|stimulated"):
+            laser_medium(3).flow(pump, light)  # type: ignore[arg-type]
+    for wrong in (cavity(3).rates, cavity(3).jacobian):
+        with pytest.raises(InvalidInputError, match="a rate of pump is negative"):
+            wrong(-1.0, np.array([1.0, 0.0, 0.0, 0.0]))
+    with pytest.raises(InvalidInputError, match="medium = 'x' was given"):
+        LaserCavity("x", 1.0, 1.0, 1.0)  # type: ignore[arg-type]
 
 
 def test_the_command(tmp_path: Path) -> None:

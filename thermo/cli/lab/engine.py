@@ -18,13 +18,20 @@ def engine_command(
     ] = -0.5,
     cold: Annotated[float, typer.Option("--cold", help="β of the colder bath.")] = 1.0,
     fields: Annotated[
-        tuple[float, float],
-        typer.Option("--fields", help="Of Carnot's isotherm at the hot bath, both above 0."),
-    ] = (0.5, 2.0),
+        tuple[float, float] | None,
+        typer.Option(
+            "--fields",
+            help="Of Carnot's isotherm at the hot bath, above 0.  [default: 1/2 and 2, by |β|]",
+        ),
+    ] = None,
     otto_fields: Annotated[
-        tuple[float, float],
-        typer.Option("--otto-fields", help="Of Otto's waits at the hot and at the cold bath."),
-    ] = (2.0, 1.0),
+        tuple[float, float] | None,
+        typer.Option(
+            "--otto-fields",
+            help="Of Otto's waits at the hot and at the cold bath.  [default: 2, by the larger "
+            "|β|, and half of it or more]",
+        ),
+    ] = None,
     out: PictureOption = None,
     overwrite: OverwriteFlag = False,
     seed: SeedOption = 0,

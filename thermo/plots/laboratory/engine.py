@@ -14,6 +14,7 @@ from thermo.plots.style import color_of, lecture_style
 __all__ = ["engine_picture", "plot_cycle", "plot_efficiencies", "plot_energy_flows"]
 
 _INK = "#333333"
+_HATCH = "//"
 _GREY = (0.45, 0.45, 0.45, 1.0)
 _STEPS = 200
 
@@ -44,8 +45,8 @@ def engine_picture(found: Engine) -> Figure:
 def plot_cycle(ax: Axes, found: Engine, cycle: Cycle) -> Axes:
     """A cycle in the plane of field h and magnetization −U/h, in which work is area.
 
-    Contact with a bath has the colour of its β; grey strokes are adiabats, and broken ones reverse
-    the field.
+    Contact with a bath has the colour of its β, as a full line with the hot bath and a hollow one
+    with the cold bath; grey strokes are adiabats, and broken ones reverse the field.
 
     Parameters
     ----------
@@ -73,6 +74,8 @@ def plot_cycle(ax: Axes, found: Engine, cycle: Cycle) -> Axes:
             m = np.linspace(ends[0], ends[1], _STEPS)
         ax.plot(h, m, color=color, linewidth=4.5, solid_capstyle="round",
                 linestyle=(0, (4, 1.5)) if stroke.reverses_field else "-")  # fmt: skip
+        if stroke.bath == cycle.baths[-1]:
+            ax.plot(h, m, color="white", linewidth=1.6)
         _arrow(ax, h, m, color)
     sign = "delivers" if cycle.delivered > 0.0 else "takes"
     ax.set(
@@ -82,9 +85,10 @@ def plot_cycle(ax: Axes, found: Engine, cycle: Cycle) -> Axes:
         xlim=(low, reach),
     )
     ax.margins(y=0.2)
-    for beta, label, y in zip(cycle.baths, ("hot", "cold"), (0.02, 0.98), strict=True):
+    names = ("hot (full)", "cold (hollow)")
+    for beta, name, y in zip(cycle.baths, names, (0.02, 0.98), strict=True):
         ax.text(
-            0.98, y, rf"{label}: $\beta = {beta:g}$", transform=ax.transAxes, ha="right",
+            0.98, y, rf"{name}: $\beta = {beta:g}$", transform=ax.transAxes, ha="right",
             va="bottom" if y < 0.5 else "top", color=color_of(beta), fontweight="bold",
         )  # fmt: skip
     return ax
@@ -92,6 +96,8 @@ def plot_cycle(ax: Axes, found: Engine, cycle: Cycle) -> Axes:
 
 def plot_energy_flows(ax: Axes, found: Engine) -> Axes:
     """Heat from each bath and work delivered, of every cycle, by all energy that goes in.
+
+    Bars of the cold bath are hatched.
 
     Parameters
     ----------
@@ -107,18 +113,21 @@ def plot_energy_flows(ax: Axes, found: Engine) -> Axes:
         flows = [*cycle.heats, -cycle.delivered]
         total = sum(max(flow, 0.0) for flow in flows) or 1.0
         colors = [*(color_of(beta) for beta in cycle.baths), _INK]
+        hatches = [*(_HATCH if beta == found.cold else "" for beta in cycle.baths), ""]
         left = place - 0.27 * (len(flows) - 1) / 2.0
-        for k, (flow, color) in enumerate(zip(flows, colors, strict=True)):
+        for k, (flow, color, hatch) in enumerate(zip(flows, colors, hatches, strict=True)):
             height = -flow / total if k == len(flows) - 1 else flow / total
-            ax.bar(left + 0.27 * k, height, width=0.25, color=color)
+            ax.bar(left + 0.27 * k, height, width=0.25, color=color, hatch=hatch, edgecolor="white")
     names = ["Carnot", "Otto", "hot bath\nalone", "cold bath\nalone"]
     ax.set_xticks(range(4), names)
     ax.axhline(0.0, color=_INK, linewidth=1.2)
     ax.bar(0.0, 0.0, color=color_of(found.hot), label="heat of the hot bath")
-    ax.bar(0.0, 0.0, color=color_of(found.cold), label="heat of the cold bath")
+    ax.bar(0.0, 0.0, color=color_of(found.cold), hatch=_HATCH, edgecolor="white",
+           label="heat of the cold bath")  # fmt: skip
     ax.bar(0.0, 0.0, color=_INK, label="work delivered")
-    ax.legend(loc="lower left")
-    ax.set(ylabel="energy / energy put in", title="Where it comes from", ylim=(-1.25, 1.15))
+    ax.legend(loc="lower left")  # below −1, which no bar passes
+    ax.set(ylabel="energy / energy put in", title="Where it comes from", ylim=(-2.1, 1.1))
+    ax.set_yticks([-1.0, -0.5, 0.0, 0.5, 1.0])
     return ax
 
 

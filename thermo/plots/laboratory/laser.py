@@ -167,15 +167,14 @@ def plot_switch_on(ax: Axes, found: Laser) -> Axes:
     Axes
     """
     run = found.transient
-    time = run.time / found.lifetime
+    time, inversion = run.time / found.lifetime, run.inversion / found.threshold_inversion
     top = max(float(run.photons.max()), 1e-300)
     ax.fill_between(time, run.photons / top, color=color_of(-2.0), alpha=0.25, linewidth=0)
     ax.plot(
         time, run.photons / top, color=color_of(-2.0), linewidth=2.0, label="photons  $q/q_{max}$"
     )
     ax.plot(
-        time, run.inversion / found.threshold_inversion, color=_INK, linewidth=2.0,
-        label=r"inversion  $\Delta/\Delta_{th}$",
+        time, inversion, color=_INK, linewidth=2.0, label=r"inversion  $\Delta/\Delta_{th}$"
     )  # fmt: skip
     # Up to where a few spikes have shown themselves; all of it where there are none.
     last = time[-1]
@@ -185,12 +184,19 @@ def plot_switch_on(ax: Axes, found: Laser) -> Axes:
     title = f"Switched on: {found.levels} levels"
     if math.isfinite(threshold):
         title += f", {found.pump / threshold:.3g} × threshold"
-    low = min(0.0, float(run.inversion.min()) / found.threshold_inversion)
+    low = max(float(inversion.min()), min(-1.0, 1.3 * float(inversion[-1])))
+    if inversion[0] < low:
+        rises = time[np.argmax(inversion >= low)]
+        ax.annotate(
+            f"← from {inversion[0]:.3g}".replace("-", "−"), (rises, low), xytext=(14, 6),
+            textcoords="offset points", color=_INK, fontsize=16,
+        )  # fmt: skip
+    low = min(low, 0.0)
     ax.set(
         xlabel=r"time  $t/\tau$",
         title=title,
         xlim=(0.0, last),
-        ylim=(max(low, -1.0), 1.75),
+        ylim=(low, max(1.75, 1.0 + 0.35 * (1.0 - low))),  # the legend above the light
     )
     ax.legend(loc="upper right")
     return ax
