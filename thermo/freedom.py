@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from thermo.arguments import as_real, whole_number
 from thermo.canonical import Thermodynamics
-from thermo.errors import InvalidInputError
+from thermo.errors import InvalidInputError, UnboundedSpectrumError
 from thermo.temperature import as_beta
 
 __all__ = [
@@ -118,8 +118,10 @@ def equipartition_dof(quadratic_energy: ArrayLike, beta: ArrayLike) -> NDArray[n
 
     Raises
     ------
+    UnboundedSpectrumError
+        β ≤ 0.
     InvalidInputError
-        β ≤ 0, NaN or infinite; an energy that is negative or not finite; shapes that do not fit.
+        β NaN or +∞; an energy that is negative or not finite; shapes that do not fit.
 
     Notes
     -----
@@ -134,9 +136,8 @@ def equipartition_dof(quadratic_energy: ArrayLike, beta: ArrayLike) -> NDArray[n
     >>> float(equipartition_dof(0.5, 2.0))
     2.0
     """
-    b, energy = as_beta(beta), as_real(quadratic_energy, "quadratic_energy")
-    if not ((b > 0) & np.isfinite(b)).all():
-        raise InvalidInputError("equipartition needs finite β > 0: quadratic energies have no top.")
+    b = _unbounded_beta(beta, "a quadratic energy")
+    energy = as_real(quadratic_energy, "quadratic_energy")
     if not ((energy >= 0) & np.isfinite(energy)).all():
         raise InvalidInputError("quadratic_energy must be finite and ≥ 0, above its minimum.")
     try:
@@ -198,8 +199,10 @@ def learning_dof(excess_energy: ArrayLike, beta: float) -> NDArray[np.float64]:
 
     Raises
     ------
+    UnboundedSpectrumError
+        β ≤ 0.
     InvalidInputError
-        β ≤ 0 or infinite; an energy that is not positive and finite.
+        β NaN, +∞ or more than one; an energy that is not positive and finite.
 
     Notes
     -----
@@ -222,11 +225,10 @@ def learning_dof(excess_energy: ArrayLike, beta: float) -> NDArray[np.float64]:
     """
     from scipy.special import digamma, polygamma
 
-    b, energy = float(as_beta(beta)), as_real(excess_energy, "excess_energy")
-    if not 0.0 < b < np.inf:
-        raise InvalidInputError(
-            f"β = {b:g} was given; accepted: finite β > 0, for a minimum is approached from above"
-        )
+    b = _unbounded_beta(beta, "energies above a minimum")
+    if b.ndim:
+        raise InvalidInputError(f"β of shape {b.shape} was given; accepted: one number")
+    energy = as_real(excess_energy, "excess_energy")
     if energy.ndim == 0 or energy.shape[-1] == 0 or not ((energy > 0) & np.isfinite(energy)).all():
         raise InvalidInputError(
             "excess_energy must be draws that are finite and > 0, on the last axis."
@@ -237,6 +239,16 @@ def learning_dof(excess_energy: ArrayLike, beta: float) -> NDArray[np.float64]:
     for _ in range(6):
         shape = shape - (digamma(shape) - mean_log) / polygamma(1, shape)
     return np.asarray(2.0 * shape)
+
+
+def _unbounded_beta(beta: ArrayLike, system: str) -> NDArray[np.float64]:
+    """Return β of a system whose energy has no upper bound, finite and > 0."""
+    b = as_beta(beta)
+    if (b <= 0.0).any():
+        raise UnboundedSpectrumError(float(b.min()), system)
+    if np.isinf(b).any():
+        raise InvalidInputError("β = inf was given; accepted: finite β > 0")
+    return b
 
 
 def state_space_dof(log_states: ArrayLike) -> NDArray[np.float64]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
 from thermo.canonical import canonical
-from thermo.errors import InvalidInputError
+from thermo.errors import InvalidInputError, UnboundedSpectrumError
 from thermo.freedom import (
     effective_states,
     equipartition_dof,
     heat_capacity_dof,
     kinetic_dof,
+    learning_dof,
     participation_ratio,
     state_space_dof,
 )
@@ -71,10 +73,25 @@ def test_equipartition_counts_quadratic_modes_and_so_does_the_heat_capacity(mode
     assert heat_capacity_dof(state) == pytest.approx(modes, rel=accuracy)
 
 
-@pytest.mark.parametrize("beta", [0.0, -0.0, -1.0, math.nan, math.inf, -math.inf, "x", [1.0, -1.0]])
-def test_equipartition_needs_finite_positive_beta(beta: object) -> None:
+@pytest.mark.parametrize("dof", [equipartition_dof, learning_dof])
+@pytest.mark.parametrize("beta", [0.0, -0.0, -1.0, -math.inf])
+def test_energies_without_a_top_have_no_negative_beta(dof: Any, beta: float) -> None:
+    with pytest.raises(UnboundedSpectrumError, match=f"β = {beta:g} was asked of"):
+        dof([1.0, 2.0], beta)
+
+
+@pytest.mark.parametrize("dof", [equipartition_dof, learning_dof])
+@pytest.mark.parametrize("beta", [math.nan, math.inf, "x"])
+def test_beta_is_finite(dof: Any, beta: object) -> None:
     with pytest.raises(InvalidInputError):
-        equipartition_dof(1.0, beta)
+        dof([1.0, 2.0], beta)
+
+
+def test_one_beta_or_many() -> None:
+    with pytest.raises(UnboundedSpectrumError, match="β = -1 "):
+        equipartition_dof(1.0, [1.0, -1.0])
+    with pytest.raises(InvalidInputError, match="one number"):
+        learning_dof([1.0, 2.0], [1.0, 2.0])
 
 
 @pytest.mark.parametrize("energy", [-0.1, math.nan, math.inf, "x", None, 1j])

@@ -47,9 +47,11 @@ class Potential(NamedTuple):
     slope: float
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def interactions(positions, atoms, potential, force):
     """Write the forces; return energy, virial Σ r·F, Laplacian and number of pairs within reach.
+
+    Atoms in the same place have an infinite energy.
 
     `positions` and `force` are (n, 3), `atoms` is how many a molecule has. The Laplacian is that
     of the energy in the centre of each molecule, summed over the molecules.

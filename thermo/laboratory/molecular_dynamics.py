@@ -26,8 +26,8 @@ class MolecularDynamics(Motion):
 
     Parameters
     ----------
-    settings : tuple
-        The arguments of :class:`Fluid`.
+    molecules, density, masses, bond, cutoff, force_shifted
+        Of the :class:`Fluid`.
     positions : ndarray, shape (atoms, 3)
         Where the atoms start.
     beta : float
@@ -49,7 +49,12 @@ class MolecularDynamics(Motion):
 
     what: ClassVar[str] = "molecular dynamics"
 
-    settings: tuple
+    molecules: int
+    density: float
+    masses: tuple[float, ...]
+    bond: float | None
+    cutoff: float
+    force_shifted: bool
     positions: NDArray[np.float64]
     beta: float
     time_step: float
@@ -58,6 +63,13 @@ class MolecularDynamics(Motion):
     burn_in: int
     replicas: int
     isolated: tuple[int, ...]
+
+    @property
+    def fluid(self) -> Fluid:
+        """What moves."""
+        return Fluid(
+            self.molecules, self.density, self.masses, self.bond, self.cutoff, self.force_shifted
+        )
 
     @property
     def pieces(self) -> int:
@@ -69,7 +81,7 @@ class MolecularDynamics(Motion):
 
     @property
     def moves_per_step(self) -> int:
-        return self.between * len(self.positions) ** 2 // 10
+        return max(1, self.between * len(self.positions) ** 2 // 10)
 
     @property
     def bytes_per_step(self) -> int:
@@ -97,7 +109,7 @@ class MovingMolecules:
     def __init__(
         self, motion: MolecularDynamics, seed: np.random.SeedSequence, divisor: int | None
     ) -> None:
-        self.fluid = Fluid(*motion.settings)
+        self.fluid = motion.fluid
         self._motion, self._divisor = motion, divisor
         self._generator = np.array(seed.generate_state(2, np.uint64))
         self._positions = motion.positions.copy()
@@ -152,10 +164,12 @@ class MovingMolecules:
         )
         self._done += done
         if done < len(seen):
+            compared = f" in the run at {step:g} that it is compared with"
             raise NotConvergedError(
-                f"time step {step:g} is too long: after {self._done + 1} observations the energy "
-                f"that should be kept is off by more than {_WORST_DRIFT} kT for each degree of "
-                "freedom; accepted: a shorter time_step."
+                f"time step {self._motion.time_step:g} is too long: after {self._done + 1} "
+                f"observations{compared if step != self._motion.time_step else ''} the energy that "
+                f"should be kept is off by more than {_WORST_DRIFT} kT for each degree of freedom; "
+                "accepted: a shorter time_step."
             )
 
     def state(self) -> dict[str, np.ndarray]:

@@ -211,6 +211,8 @@ class Fluid:
     def start(self) -> FloatArray:
         """Places on a face-centred cubic lattice, pairs along its four diagonals as in solid N₂.
 
+        The sites are the middles of bonds, not centres of mass: a light atom keeps its distance.
+
         Returns
         -------
         ndarray, shape (atoms, 3)
@@ -225,9 +227,7 @@ class Fluid:
             return centres
         diagonals = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / math.sqrt(3.0)
         along = self.bond * diagonals[chosen % 4]
-        first, second = self.masses
-        shares = np.array([second, -first]) / (first + second)
-        return (centres[:, None] + shares[:, None] * along[:, None]).reshape(-1, 3)
+        return (centres[:, None] + np.array([[0.5], [-0.5]]) * along[:, None]).reshape(-1, 3)
 
     def checked_start(self, positions: ArrayLike | None) -> FloatArray:
         """Places to start from, `start` if None; refuse atoms that overlap and bonds too long.

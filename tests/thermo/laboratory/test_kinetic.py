@@ -16,7 +16,12 @@ import pytest
 from typer.testing import CliRunner
 
 from thermo.cli.lab import lab
-from thermo.errors import InvalidInputError, NotConvergedError, UnboundedSpectrumError
+from thermo.errors import (
+    InvalidInputError,
+    NotConvergedError,
+    UnboundedSpectrumError,
+    UncertaintyWarning,
+)
 from thermo.freedom import equipartition_dof
 from thermo.laboratory.kinetic import Kinetic, kinetic
 from thermo.laboratory.molecular_dynamics import MovingMolecules
@@ -177,7 +182,7 @@ def test_same_bits_for_threads_and_after_an_interruption(
 # ---- bad input -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("beta", [0.0, -0.5])
+@pytest.mark.parametrize("beta", [0.0, -0.5, -math.inf])
 def test_kinetic_energy_has_no_negative_temperature(beta: float) -> None:
     with pytest.raises(UnboundedSpectrumError, match="molecules that move, whose energy has no u"):
         kinetic(**TINY | {"beta": beta}, seed=SEED)
@@ -190,6 +195,7 @@ def test_kinetic_energy_has_no_negative_temperature(beta: float) -> None:
         ({"beta": [0.5]}, "one finite number > 0"),
         ({"masses": (1.0, -1.0)}, "a positive finite number"),
         ({"cutoff": 3.0}, "at least twice the cut-off"),
+        ({"density": 1e-300}, "for molecules that do not meet feel no forces"),
         ({"density": 2.0}, "at least twice the cut-off"),
         ({"density": 2.0, "cutoff": 1.2}, "start .*σ apart; accepted: at least 0.7σ"),
         ({"time_step": 0.0}, "a positive finite number"),
@@ -212,6 +218,37 @@ def test_bad_input(wrong: dict[str, Any], accepted: str) -> None:
 def test_a_step_that_is_too_long_is_said() -> None:
     with pytest.raises(NotConvergedError, match=r"time step 0\.1 is too long"):
         kinetic(**TINY | {"time_step": 0.1}, seed=SEED)
+
+
+@pytest.mark.parametrize("step", [5.0, 1000.0])
+def test_a_step_after_which_atoms_lie_on_one_another(step: float) -> None:
+    """A distance of 0 is an infinite energy, not a division by zero."""
+    atoms = {"masses": (1.0,), "bond": None, "density": 0.6, "cutoff": 1.85, "time_step": step}
+    with pytest.raises(NotConvergedError, match=f"time step {step:g} is too long"):
+        kinetic(**SMALL | atoms | {"samples": 60, "burn_in": 10, "replicas": 1}, seed=0)
+
+
+def test_the_step_that_was_given_is_named_where_the_one_compared_with_fails() -> None:
+    with pytest.raises(NotConvergedError, match=r"step 0\.008 is too long.* in the run at 0\.016 "):
+        kinetic(32, 0.5, cutoff=2.3, time_step=0.008, samples=200, burn_in=40, replicas=2, seed=1)
+
+
+def test_a_step_too_long_for_its_order_is_said() -> None:
+    with pytest.warns(UncertaintyWarning, match=r"time_step = 0\.008 is too long .* as Δt²: from"):
+        kinetic(64, 0.5, time_step=0.008, samples=400, burn_in=80, replicas=1, seed=0)
+
+
+def test_molecules_that_never_met_tell_nothing() -> None:
+    with pytest.raises(NotConvergedError, match="molecules did not meet in 40 observations"):
+        kinetic(2, masses=(1.0,), bond=None, density=0.002, samples=40, burn_in=0, between=2,
+                replicas=1, seed=SEED)  # fmt: skip
+
+
+def test_molecules_of_very_unlike_atoms_start_apart() -> None:
+    """Sites are the middles of bonds: hung by its centre of mass, a light atom meets another."""
+    fluid = Fluid(32, 0.3, (1.0, 16.0), 0.6, 2.3)
+    assert fluid.interactions(fluid.start()).energy < 0.0
+    kinetic(32, 0.7, masses=(1.0, 16.0), cutoff=2.3, samples=100, burn_in=20, replicas=1, seed=0)
 
 
 # ---- as it is shown --------------------------------------------------------------------------

@@ -29,7 +29,7 @@ def moved(
     fluid = Fluid(*settings)
     plan = {"time_step": 0.004, "between": 4, "isolated": (2,)} | wanted
     motion = MolecularDynamics(
-        settings, fluid.start(), 0.8, samples=samples, burn_in=samples, replicas=1, **plan
+        *settings, fluid.start(), 0.8, samples=samples, burn_in=samples, replicas=1, **plan
     )
     moving = motion.begin(1, np.random.SeedSequence(seed))
     moving.advance(samples)
@@ -231,7 +231,7 @@ def test_compiled_is_plain_python_bit_for_bit(settings: tuple) -> None:
 
 def test_a_path_goes_on_to_the_same_bits() -> None:
     fluid = Fluid(*PAIRS)
-    motion = MolecularDynamics(PAIRS, fluid.start(), 0.8, 0.004, 4, 20, 8, 1, (1, 4))
+    motion = MolecularDynamics(*PAIRS, fluid.start(), 0.8, 0.004, 4, 20, 8, 1, (1, 4))
     for piece in range(motion.pieces):
         seed = np.random.SeedSequence(5, spawn_key=(piece,))
         whole = motion.begin(piece, seed).advance(20)

@@ -1,13 +1,14 @@
 """Rotators with bounded kinetic energy: equilibrium, steps, readings of both signs, bad input.
 
-Seeds were chosen before the first run. Errors come from 32 blocks: 5 of them are exceeded twice in
-10⁵ (Student's t of 31).
+Seeds were chosen before the first run. Errors come from 16 replicas: 5.4 of them are exceeded once
+in 14 000 (Student's t of 15).
 """
 
 from __future__ import annotations
 
 import json
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,24 @@ from scipy.integrate import quad
 from typer.testing import CliRunner
 
 from thermo.cli.lab import lab
-from thermo.errors import EnergyOutOfRangeError, InvalidInputError, NotConvergedError
+from thermo.errors import (
+    EnergyOutOfRangeError,
+    EquilibrationWarning,
+    InvalidInputError,
+    NotConvergedError,
+)
 from thermo.kernels import lab_rotators as kernels
 from thermo.laboratory.rotator_equilibrium import RotatorChain, mean_cosine
 from thermo.laboratory.rotators import MovingRotators, RotatorDynamics, Rotators, rotators
 from thermo.plots.laboratory.rotators import rotators_picture
 
 SEED = 20261121
-TINY: dict[str, Any] = {"rotators": 8, "samples": 60, "burn_in": 8, "between": 2}
+TINY: dict[str, Any] = {"rotators": 8, "samples": 60, "burn_in": 8, "between": 2, "replicas": 8}
 
 
 @pytest.fixture(scope="module")
 def found() -> Rotators:
-    return rotators([0.6, 1.0, 1.5, 2.0, 2.4], samples=10000, seed=SEED)
+    return rotators([0.6, 1.0, 1.5, 2.0, 2.4], samples=1500, burn_in=500, seed=SEED)
 
 
 def energy_of(bonds: np.ndarray, momenta: np.ndarray, strength: float) -> float:
@@ -81,15 +87,20 @@ def test_isolated_chains_read_what_a_shell_of_states_says(energy: float) -> None
 # ---- steps -----------------------------------------------------------------------------------
 
 
-def moving(energy: float = 1.2, step: float = 0.2) -> MovingRotators:
-    motion = RotatorDynamics(16, 0.5, np.array([energy]), step, round(20.0 / step), 1)
-    return motion.begin(0, np.random.SeedSequence(SEED))
+def moving(energy: float = 1.2, step: float = 0.2, replica: int = 3) -> MovingRotators:
+    motion = RotatorDynamics(16, 0.5, np.array([energy]), 8, step, round(20.0 / step), 1)
+    return motion.begin(replica, np.random.SeedSequence(SEED))
 
 
 @pytest.mark.parametrize("energy", [0.01, 0.7, 2.99])
-def test_a_chain_starts_at_its_energy(energy: float) -> None:
-    chain = moving(energy)
-    assert energy_of(chain._bonds, chain._momenta, 0.5) / 16 == pytest.approx(energy, abs=1e-12)
+def test_chains_start_at_their_energy_with_different_shares_of_it_in_momenta(energy: float) -> None:
+    kinetic = []
+    for replica in range(8):
+        chain = moving(energy, replica=replica)
+        assert energy_of(chain._bonds, chain._momenta, 0.5) / 16 == pytest.approx(energy, abs=1e-12)
+        kinetic.append(float((1.0 - np.cos(chain._momenta)).mean()))
+    room = min(2.0, energy) - max(0.0, energy - 1.0)
+    assert np.diff(kinetic) == pytest.approx(room / 16.0)
 
 
 def test_torques_are_minus_the_gradient_of_the_energy() -> None:
@@ -163,16 +174,42 @@ def test_every_reading_is_what_theory_says(found: Rotators) -> None:
     assert len(readings) == 10
     for finding in readings:
         assert 0.0 < finding.error < 0.03
-        assert abs(finding.deviation) < 5.0, finding
+        assert abs(finding.deviation) < 5.4, finding
     assert 0.0 < drift.value < 1e-4
     assert (np.sign(found.from_momenta[[0, 1, 3, 4], 0]) == [1, 1, -1, -1]).all()
+    assert found.settled.all()
+
+
+def test_weak_bonds_do_not_come_to_equilibrium_and_nothing_is_compared() -> None:
+    """Nearly integrable: means of each chain wander little, and are not those of the others."""
+    with pytest.warns(EquilibrationWarning, match=r"disagree at H/N = 0\.5, 1\.7 \(largest split"):
+        weak = rotators([0.5, 1.7], strength=0.1, samples=600, burn_in=200, seed=SEED)
+    assert not weak.settled.any()
+    *readings, _ = weak.findings
+    for finding in readings:
+        assert finding.expected is None
+        assert finding.source.startswith("not in equilibrium")
+
+
+@pytest.mark.slow
+def test_errors_are_right_where_modes_are_slower_than_the_run() -> None:
+    """Near the ends of the band, where blocks of one trajectory, 20 000 long, give 4.3.
+
+    Mean square of 24 numbers of Student's t of 15: outside of the bounds once in 5000.
+    """
+    off = [
+        finding.deviation
+        for seed in range(SEED, SEED + 12)
+        for finding in rotators([0.1, 2.9], samples=2000, seed=seed).findings[1:4:2]
+    ]
+    assert 0.27 < float(np.mean(np.square(off))) < 3.5
 
 
 def test_the_readings_of_one_energy_are_not_those_of_another(found: Rotators) -> None:
     """Negative control: the mirrored energy."""
     for k in (0, 1, 3, 4):
         value, error = found.from_momenta[k]
-        assert abs(value - found.expected[4 - k, 0]) > 5.0 * error
+        assert abs(value - found.expected[4 - k, 0]) > 5.4 * error
 
 
 def test_momenta_have_the_law_of_von_mises(found: Rotators) -> None:
@@ -193,28 +230,37 @@ def test_momenta_have_the_law_of_von_mises(found: Rotators) -> None:
 def test_same_bits_for_threads_and_after_an_interruption(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = rotators([0.8, 1.5, 2.2], **TINY, seed=SEED, threads=1)
-    shared = rotators([0.8, 1.5, 2.2], **TINY, seed=SEED, threads=2)
+    energies, kept = [0.8, 1.5, 2.2], {"checkpoint": tmp_path / "kept"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EquilibrationWarning)  # a tiny run
+        whole, again, shared = interrupted(monkeypatch, energies, kept)
     assert (shared.from_momenta == whole.from_momenta).all()
-    begin = RotatorDynamics.begin
-
-    def broken(self: RotatorDynamics, piece: int, seed: np.random.SeedSequence) -> MovingRotators:
-        if piece == 1:
-            raise KeyboardInterrupt
-        return begin(self, piece, seed)
-
-    monkeypatch.setattr(RotatorDynamics, "begin", broken)
-    kept = {"threads": 1, "checkpoint": tmp_path / "kept"}
-    with pytest.raises(KeyboardInterrupt):
-        rotators([0.8, 1.5, 2.2], **TINY, seed=SEED, **kept)
-    monkeypatch.undo()
-    again = rotators([0.8, 1.5, 2.2], **TINY, seed=SEED, **kept)
     assert (again.from_bonds == whole.from_bonds).all()
     assert (again.density == whole.density).all()
 
 
+def interrupted(
+    monkeypatch: pytest.MonkeyPatch, energies: list[float], kept: dict[str, Any]
+) -> tuple[Rotators, Rotators, Rotators]:
+    """On one thread, interrupted and resumed, and on two threads."""
+    whole = rotators(energies, **TINY, seed=SEED, threads=1)
+    shared = rotators(energies, **TINY, seed=SEED, threads=2)
+    begin = RotatorDynamics.begin
+
+    def broken(self: RotatorDynamics, piece: int, seed: np.random.SeedSequence) -> MovingRotators:
+        if piece == 9:
+            raise KeyboardInterrupt
+        return begin(self, piece, seed)
+
+    monkeypatch.setattr(RotatorDynamics, "begin", broken)
+    with pytest.raises(KeyboardInterrupt):
+        rotators(energies, **TINY, seed=SEED, threads=1, **kept)
+    monkeypatch.undo()
+    return whole, rotators(energies, **TINY, seed=SEED, threads=1, **kept), shared
+
+
 def test_a_path_goes_on_to_the_same_bits() -> None:
-    motion = RotatorDynamics(8, 0.5, np.array([1.0]), 0.2, 3, 20)
+    motion = RotatorDynamics(8, 0.5, np.array([1.0]), 8, 0.2, 3, 20)
     seed = np.random.SeedSequence(SEED)
     whole = motion.begin(0, seed).advance(20)
     begun, resumed = motion.begin(0, seed), motion.begin(0, np.random.SeedSequence(1))
@@ -228,9 +274,9 @@ def test_a_path_goes_on_to_the_same_bits() -> None:
 # ---- bad input and what is shown -------------------------------------------------------------
 
 
-@pytest.mark.parametrize("energy", [0.0, -1.0, 3.0, 3.5, math.nan, math.inf])
+@pytest.mark.parametrize("energy", [0.0, 1e-12, -1.0, 3.0, 3.5, math.nan, math.inf])
 def test_energies_that_no_chain_has(energy: float) -> None:
-    with pytest.raises(EnergyOutOfRangeError, match="between 0 and 2 \\+ 2ε = 3, ends excluded"):
+    with pytest.raises(EnergyOutOfRangeError, match="between 0 and 2 \\+ 2ε = 3, and not closer"):
         rotators([1.0, energy], **TINY, seed=SEED)
 
 
@@ -247,6 +293,7 @@ def test_energies_that_no_chain_has(energy: float) -> None:
         ({"between": 0}, "at least 1"),
         ({"samples": 39}, "at least 32 samples after the burn-in"),
         ({"burn_in": -1}, "at least 0"),
+        ({"replicas": 7}, "at least 8"),
         ({"seed": -1}, "an integer 0 … "),
     ],
 )
@@ -261,7 +308,7 @@ def test_a_step_that_is_too_long_is_said() -> None:
 
 
 def test_command() -> None:
-    small = ["--energy", "0.8", "--energy", "2.2", "--rotators", "8", "--samples", "1100"]
+    small = ["--energy", "0.8", "--energy", "2.2", "--rotators", "16", "--samples", "900"]
     result = CliRunner().invoke(lab, ["rotators", *small, "--json"])
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
@@ -276,3 +323,14 @@ def test_picture(found: Rotators) -> None:
     readings, momenta = figure.axes
     assert "sign" in readings.get_title(loc="left")
     assert len(momenta.get_legend().get_texts()) == 5
+
+
+def test_picture_of_what_is_not_in_equilibrium() -> None:
+    """Readings far off the line are on the axes, and told from those of equilibrium."""
+    with pytest.warns(EquilibrationWarning):
+        weak = rotators([0.5], **TINY, strength=0.05, seed=SEED)
+    readings, _ = rotators_picture(weak).axes
+    low, high = readings.get_ylim()
+    assert low < weak.from_bonds[0, 0] < high
+    shown = [text.get_text() for text in readings.get_legend().get_texts()]
+    assert shown == ["momenta, no equilibrium", "bonds, no equilibrium"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MultipleLocator
+from matplotlib.ticker import MaxNLocator
 
 from thermo.laboratory.kinetic import Kinetic
 from thermo.plots.style import color_of, lecture_style
@@ -73,15 +73,16 @@ def plot_counts(ax: Axes, found: Kinetic) -> Axes:
             right[1] / f, place, "|", color="#333333", markersize=34, markeredgewidth=2.5,
             label=None if place < len(rows) - 1 else "f right / f wrong",
         )  # fmt: skip
-    ax.xaxis.set_major_locator(MultipleLocator(0.05))
+    ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     ax.set_yticks(range(len(rows)), [what for what, *_ in rows])
     ax.grid(axis="y", visible=False)
     ax.set(
         xlabel="T read / T of the bath",
         title="Only the right f tells T",
-        ylim=(len(rows) - 0.5, -0.6),
+        ylim=(len(rows) + 0.4, -0.6),  # a free row for the legend, whose mark is no reading
     )
-    ax.legend(loc="lower center")
+    ax.legend(loc="lower center", frameon=True, edgecolor="#333333", framealpha=1.0,
+              markerscale=0.6)  # fmt: skip
     return ax
 
 
@@ -104,11 +105,12 @@ def plot_energy_error(ax: Axes, found: Kinetic) -> Axes:
     ):
         ax.plot(found.isolated_time[shown], 1e3 * series[shown], color=shade, linewidth=1.6,
                 label=f"Δt = {step:g} τ:  ±{1e3 * spread:.2f}")  # fmt: skip
+    part = round(2.0 ** found.order[0])
     largest = 1e3 * float(np.abs(found.isolated_energy[0, shown]).max())
     ax.set(
         xlabel="time  t / τ",
         ylabel="(E − ⟨E⟩) / M   [10⁻³ ε]",
-        title="Half the step, a quarter of the error",
+        title=f"Half the step, {'a quarter' if part == 4 else f'1/{part}'} of the error",
         ylim=(-1.1 * largest, 1.8 * largest),
     )
     ax.legend(loc="upper right")
