@@ -27,15 +27,21 @@ class Microcanonical:
         Gibbs (volume) entropy ln Ω(E), Ω = Σ g over energies up to E.
     beta_boltzmann : ndarray
         dS/dE by central differences; negative where the density of states falls.
-    beta_gibbs : ndarray
-        d ln Ω/dE by differences to the level below; never negative.
+    log_beta_gibbs : ndarray
+        Of d ln Ω/dE, by differences to the level below. Large systems at high energies have less
+        than the smallest float.
     """
 
     energy: NDArray[np.float64]
     entropy: NDArray[np.float64]
     volume_entropy: NDArray[np.float64]
     beta_boltzmann: NDArray[np.float64]
-    beta_gibbs: NDArray[np.float64]
+    log_beta_gibbs: NDArray[np.float64]
+
+    @property
+    def beta_gibbs(self) -> NDArray[np.float64]:
+        """d ln Ω/dE, never negative; 0 below the smallest float."""
+        return np.exp(self.log_beta_gibbs)
 
 
 def microcanonical(levels: EnergyLevels) -> Microcanonical:
@@ -100,12 +106,14 @@ def microcanonical(levels: EnergyLevels) -> Microcanonical:
         )
     e, s = merged.energies, merged.log_degeneracy
     volume = np.logaddexp.accumulate(s)
-    # ln Ω_{i+1} − ln Ω_i = ln(1 + g_{i+1}/Ω_i): no cancellation however small it is.
-    rise = np.logaddexp(0.0, s[1:] - volume[:-1])
+    # ln Ω_{i+1} − ln Ω_i = ln(1 + x) with x = g_{i+1}/Ω_i: no cancellation however small it is, and
+    # ln of that is ln x where the smallest float is larger.
+    log_x = s[1:] - volume[:-1]
+    rise = np.logaddexp(0.0, log_x)
     step = np.diff(e)
-    gibbs = rise / step
-    gibbs = np.concatenate([gibbs[:1], gibbs])
-    return Microcanonical(e, s, volume, _derivative(np.diff(s) / step, step), gibbs)
+    log_gibbs = np.where(log_x < -50.0, log_x, np.log(np.maximum(rise, 1e-300))) - np.log(step)
+    log_gibbs = np.concatenate([log_gibbs[:1], log_gibbs])
+    return Microcanonical(e, s, volume, _derivative(np.diff(s) / step, step), log_gibbs)
 
 
 def _derivative(slope: NDArray[np.float64], step: NDArray[np.float64]) -> NDArray[np.float64]:

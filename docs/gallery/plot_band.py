@@ -9,9 +9,10 @@ all momenta are equally populated, and below that the atoms gather at the top ed
 neighbouring sites have opposite phases: their momenta are the corners (±π, ±π). This is what Braun
 and others photographed in 2013.
 
-The gas here is an ideal one. What it does not tell is whether such a cloud is stable: its pressure
-is negative, so that it wants to shrink, and in the experiment atoms that attract each other and a
-trap turned upside down held it in balance.
+The gas here is an ideal one. What it does not tell is whether such a cloud is stable. In the
+experiment the atoms were made to attract each other, which at T > 0 lets a cloud collapse; here the
+negative temperature itself, with its negative pressure, held it up. And the trap was turned upside
+down: it, too, must have a highest energy instead of a lowest.
 """
 
 from thermo.laboratory import band

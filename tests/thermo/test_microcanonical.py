@@ -15,6 +15,7 @@ from thermo.errors import InvalidInputError
 from thermo.exact.density_of_states import ising_torus, ising_torus_counts
 from thermo.levels import EnergyLevels
 from thermo.microcanonical import Microcanonical, microcanonical
+from thermo.models.two_level import TwoLevel
 from thermo.thermometry import matching_beta
 
 fixed = settings(deadline=None, derandomize=True)  # the same examples in every run
@@ -210,3 +211,17 @@ def test_fewer_than_three_energies_have_no_slope(energies: list[float]) -> None:
 def test_a_list_is_not_levels() -> None:
     with pytest.raises(InvalidInputError, match="EnergyLevels"):
         microcanonical([0.0, 1.0, 2.0])
+
+
+def test_gibbs_beyond_the_smallest_float() -> None:
+    """4000 spins near the top: against sums of integers."""
+    n = 4000
+    found = microcanonical(TwoLevel(n).levels())
+    for k in (n // 2, n - 500, n):
+        below = sum(math.comb(n, i) for i in range(k))
+        exact = math.log(math.comb(n, k)) - math.log(below)  # ln x of ln(1 + x)
+        if exact > -30.0:
+            exact = math.log(math.log1p(math.exp(exact)))
+        assert found.log_beta_gibbs[k] == pytest.approx(exact, rel=1e-10)
+    assert found.log_beta_gibbs[n] < -2700.0
+    assert found.beta_gibbs[n] == 0.0

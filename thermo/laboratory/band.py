@@ -19,6 +19,8 @@ __all__ = ["Band", "band", "band_levels"]
 
 FloatArray = NDArray[np.float64]
 
+_LEAST_BETA = 1e-9  # times J
+
 
 @dataclass(frozen=True, eq=False)
 class Band(Experiment):
@@ -165,7 +167,7 @@ def band(
     fermions, bosons : float
         Of each gas, atoms per site: positive, and less than 1 of fermions.
     beta : float
-        1/energy, finite and not 0: shown are \|β\|, 0 and −\|β\|.
+        1/energy, finite, \|β\|J at least 10⁻⁹: shown are \|β\|, 0 and −\|β\|.
     hopping : float
         J > 0.
 
@@ -211,10 +213,13 @@ def band(
             "has one state only, and no temperature"
         )
     shown = abs(finite_number(beta, "beta"))
-    if shown == 0.0:
-        raise InvalidInputError("beta = 0 was given; accepted: a finite number that is not 0")
     levels = band_levels(length, hopping)
     j, sites = float(hopping), float(length) ** 2
+    if shown * j < _LEAST_BETA:
+        raise InvalidInputError(
+            f"beta = {beta:g} was given with hopping = {j:g}; accepted: |beta|·hopping of at least "
+            f"{_LEAST_BETA:g}, for below that all momenta are alike but for rounding"
+        )
     reach = max(3.0, 1.5 * shown * j)
     grid = np.tan(np.linspace(0.0, math.atan(reach), 61)[1:]) / j
     positive = np.union1d(grid, [shown])
@@ -263,5 +268,6 @@ def _levels(length: int) -> tuple[FloatArray, NDArray[np.intp], FloatArray]:
 
 def _entropy(n: float, sign: float) -> float:
     """S/k of a state with n particles on average: sign +1 for bosons, −1 for fermions."""
-    rest = 1.0 + sign * n
-    return sign * (rest * math.log(rest) if rest > 0.0 else 0.0) - n * math.log(n)
+    if n > 1.0:  # of bosons; (1 + n) ln(1 + n) − n ln n without the cancellation
+        return math.log1p(n) + n * math.log1p(1.0 / n)
+    return sign * (1.0 + sign * n) * math.log1p(sign * n) - n * math.log(n)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
+from thermo.errors import EquilibrationWarning
 from thermo.laboratory.contact import Block, Contact
 from thermo.laboratory.finding import Experiment, Finding
 from thermo.laboratory.measured import Measured, measured
@@ -16,13 +20,16 @@ from thermo.levels import EnergyLevels
 from thermo.microcanonical import microcanonical
 from thermo.models.ising import Ising
 from thermo.models.two_level import TwoLevel
+from thermo.run.equilibration import FALSE_ALARMS
 
 __all__ = ["STRETCHES", "HeatExchange", "heat_flow"]
 
 FloatArray = NDArray[np.float64]
 
 STRETCHES = 20  # of the way, in which the total entropy is compared
-_END = 4  # what is called the end of a stage: its last quarter
+_QUARTERS = 4  # of the time in contact; the last one is called the end
+_FACTORS = 0.05, 0.9  # by which a transient shrinks in a quarter: beyond them it is lost in noise
+_ROUNDING = 1e-14  # of the terms of a sum that cancel
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +52,8 @@ class HeatExchange(Experiment):
         together.
     energy : Measured, shape (blocks, T)
     slope : Measured, shape (blocks, T)
-        dS/dE at the energy of each block: its β.
+        dS/dE at the energy of each block: its β, but for the lowest and the highest level, where
+        it is the difference to the only neighbour (a block at β = ±inf has a finite slope).
     entropy : Measured, shape (T,)
         Of all blocks together, Σ S(E), above what it was at first.
     shared_energy, shared_slope : ndarray, shape (blocks,)
@@ -54,6 +62,8 @@ class HeatExchange(Experiment):
     final_energy, final_slope : Measured, shape (blocks,)
         In the last quarter of the time in which all blocks were in contact. Errors are those of the
         difference to what they must become, replica by replica.
+    drift : Measured, shape (blocks,)
+        Energy in that quarter less that in the second one: 0 if the end was reached by then.
     entropy_gain : Measured
         Until then.
     entropy_gain_expected : float
@@ -80,6 +90,7 @@ class HeatExchange(Experiment):
     shared_slope: FloatArray
     final_energy: Measured
     final_slope: Measured
+    drift: Measured
     entropy_gain: Measured
     entropy_gain_expected: float
     largest_fall: Measured
@@ -87,13 +98,13 @@ class HeatExchange(Experiment):
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        hot, cold = int(np.argmin(self.beta)), int(np.argmax(self.beta))
+        hot = int(np.argmin(self.beta))
         # What was given is known without an error: it is that of these replicas.
         given = float(self.energy.value[hot, 0])
         shared = "g₁(E₁) g₂(E − E₁)"
         found = [
             Finding(
-                f"heat that left the block of β = {self.beta[hot]:g} for β = {self.beta[cold]:g}",
+                f"heat that left block {hot + 1}, of β = {self.beta[hot]:g}",
                 given - float(self.final_energy.value[hot]),
                 float(self.final_energy.error[hot]),
                 given - float(self.shared_energy[hot]),
@@ -156,6 +167,11 @@ def heat_flow(
     Returns
     -------
     HeatExchange
+
+    Warns
+    -----
+    EquilibrationWarning
+        Energies in the second quarter of the time in contact are not yet those at its end.
     """
     shells = [microcanonical(one.levels) for one in blocks]
     places = [level_of(one.levels, energies[..., k]) for k, one in enumerate(blocks)]
@@ -165,33 +181,36 @@ def heat_flow(
     entropies = np.sum([of.entropy[at] for of, at in zip(shells, places, strict=True)], axis=0)
 
     together = contact.lengths[0]
-    end = slice(together + 1 - together // _END, together + 1)
+    quarters = np.array_split(np.arange(1, together + 1), _QUARTERS)
+    end = quarters[-1]
+    drift = _drift(
+        np.stack([energies[:, part].mean(axis=1) for part in quarters], axis=1), contact.lengths[-1]
+    )
     totals = energies[:, 0].sum(axis=-1)
     exact_energy, exact_slope, exact_entropy = np.empty((3, *energies[:, 0].shape))
     for k, (one, of) in enumerate(zip(blocks, shells, strict=True)):
         rest = _rest(blocks, k, contact.spacing)
         shares = {total: shared_energy(one.levels, rest, total) for total in np.unique(totals)}
         p = np.stack([shares[total] for total in totals])
-        exact_energy[:, k] = p @ of.energy
-        exact_slope[:, k] = p @ of.beta_boltzmann
-        exact_entropy[:, k] = p @ of.entropy
-    final_energy = energies[:, end].mean(axis=1)
-    final_slope = slopes[:, end].mean(axis=1)
-    final_entropy = entropies[:, end].mean(axis=1)
+        exact_energy[:, k] = _mean(p, of.energy)
+        exact_slope[:, k] = _mean(p, of.beta_boltzmann)
+        exact_entropy[:, k] = _mean(p, of.entropy)
+    gained = entropies - entropies[:, :1]
+    exact_gain = exact_entropy.sum(axis=1) - entropies[:, 0]
 
     stretches = np.stack(
-        [part.mean(axis=1) for part in np.array_split(entropies[:, : together + 1], STRETCHES, 1)]
+        [part.mean(axis=1) for part in np.array_split(gained[:, : together + 1], STRETCHES, 1)]
     )
     falls = measured((stretches[:-1] - stretches[1:]).T)
     worst = int(np.argmax(falls.value / np.maximum(falls.error, 1e-300)))
 
-    def less_exact(final: FloatArray, exact: FloatArray) -> Measured:
+    def at_the_end(series: FloatArray, exact: FloatArray) -> Measured:
         """The final mean, whose error is that of what is not known exactly, in each replica."""
-        return Measured(final.mean(axis=0), measured(final - exact).error)
+        unknown = measured((series[:, end] - exact[:, None]).mean(axis=1))
+        return Measured(exact.mean(axis=0) + unknown.value, unknown.error)
 
-    after = energies[:, -(together // _END) :, 0].mean(axis=1) - final_energy[:, 0]
-    gain = final_entropy - entropies[:, 0]
-    exact_gain = exact_entropy.sum(axis=1) - entropies[:, 0]
+    first = energies[..., 0]
+    after = first[:, -len(end) :].mean(axis=1) - first[:, end].mean(axis=1)
     return HeatExchange(
         blocks=systems,
         sites=tuple(one.sites for one in blocks),
@@ -202,12 +221,13 @@ def heat_flow(
         parted=together if len(blocks) == 3 else None,
         energy=measured(energies.swapaxes(1, 2)),
         slope=measured(slopes.swapaxes(1, 2)),
-        entropy=measured(entropies - entropies[:, :1]),
+        entropy=measured(gained),
         shared_energy=exact_energy.mean(axis=0),
         shared_slope=exact_slope.mean(axis=0),
-        final_energy=less_exact(final_energy, exact_energy),
-        final_slope=less_exact(final_slope, exact_slope),
-        entropy_gain=less_exact(gain, exact_gain),
+        final_energy=at_the_end(energies, exact_energy),
+        final_slope=at_the_end(slopes, exact_slope),
+        drift=drift,
+        entropy_gain=at_the_end(gained, exact_gain),
         entropy_gain_expected=float(exact_gain.mean()),
         largest_fall=falls[worst],
         passed=measured(after) if len(blocks) == 3 else None,
@@ -218,3 +238,46 @@ def _rest(blocks: tuple[Block, ...], k: int, spacing: float) -> EnergyLevels:
     """Levels of all blocks but one."""
     first, *more = (one.levels for number, one in enumerate(blocks) if number != k)
     return joined_levels(first, more[0], spacing) if more else first
+
+
+def _mean(p: FloatArray, values: FloatArray) -> FloatArray:
+    """Σ p·values of each row; 0 where terms of both signs cancel but for rounding."""
+    mean = p @ values
+    return np.where(np.abs(mean) < _ROUNDING * (p @ np.abs(values)), 0.0, mean)
+
+
+def _drift(quarters: FloatArray, sweeps: int) -> Measured:
+    """Energies in the last quarter less those in the second one; warn where that is certain.
+
+    quarters: (replicas, 4, blocks). The third one would see less: what is left of a transient there
+    is hardly more than what is left in the last one.
+    """
+    drift = measured(quarters[:, 3] - quarters[:, 1])
+    replicas, _, blocks = quarters.shape
+    limit = stdtrit(replicas - 1, 1.0 - 0.5 * FALSE_ALARMS / blocks)
+    worst = int(np.argmax(np.abs(drift.value) - limit * drift.error))
+    change, error = abs(float(drift.value[worst])), float(drift.error[worst])
+    if change > limit * error:
+        before, last = np.abs(np.diff(quarters[:, 1:, worst].mean(axis=0)))
+        needed = sweeps * _times_as_long(change, error, float(last / before) if before else 1.0)
+        warnings.warn(
+            f"the energy of block {worst + 1} was still on its way in the middle of the contact: "
+            f"from its second quarter to the last one it changed by {change:.3g} ± {error:.2g}, so "
+            "that the blocks may not have come to equilibrium in the end. Give more sweeps: at "
+            f"least {100 * math.ceil(needed / 100)}, as far as these tell.",
+            EquilibrationWarning,
+            stacklevel=4,
+        )
+    return drift
+
+
+def _times_as_long(change: float, error: float, factor: float) -> float:
+    """By how much the time in contact must grow, for the second quarter to be at the end.
+
+    What is left to go shrinks by `factor` from quarter to quarter, as the changes do. The middle of
+    the second quarter, which lies at 3/8 of the time, must come so many quarters later.
+    """
+    factor = min(max(factor, _FACTORS[0]), _FACTORS[1])
+    left = change / (1.0 - factor**2)
+    quarters = math.log(left / error) / -math.log(factor) if error else 1.0
+    return 1.0 + quarters * (2.0 / 3.0)

@@ -22,7 +22,8 @@ FloatArray = NDArray[np.float64]
 
 STATISTICS = ("fermions", "bosons")
 
-_ROUNDING = 1e-9  # of the number of states: a shell this close to full is full
+_ROUNDING = 1e-15  # of the number of states: a shell this close to full is full
+_WHOLE = 1e-12  # relative: what exp(ln g) leaves of a whole number of states
 _WIDE = 1000.0  # β times a gap, across which nothing in float64 is excited
 
 
@@ -104,7 +105,9 @@ class LatticeGas:
             raise UnboundedSpectrumError(0.0, "a gas")
         order = np.argsort(levels.energies, kind="stable")
         self.energies = levels.energies[order]
-        self.degeneracies = np.exp(levels.log_degeneracy[order])
+        states = np.exp(levels.log_degeneracy[order])
+        whole = np.rint(states)
+        self.degeneracies = np.where(np.abs(states - whole) < _WHOLE * states, whole, states)
         self._back = np.argsort(order)
         self.states = float(self.degeneracies.sum())
         self.particles = finite_number(particles, "particles", positive=True)
@@ -155,7 +158,7 @@ class LatticeGas:
             else:
                 level, x = 0, _bose_gap(abs(beta), gap, g, self.particles)
                 n = 1.0 / np.expm1(x)
-                log_xi = -np.log(-np.expm1(-x))
+                log_xi = np.where(x < 1.0, -np.log(-np.expm1(-x)), -np.log1p(-np.exp(-x)))
                 per_state = _product(x, n) + log_xi
                 spread = g * n * (1.0 + n)
         finite = math.isfinite(beta)
@@ -194,6 +197,7 @@ def _fermi_sea(
     level = int(np.searchsorted(below, particles - slack))
     closed = particles > below[level] - slack
     lack = 0.0 if closed else below[level] - particles
+    filled = g[level] if closed else particles - (below[level] - g[level])
     y = _product(np.full_like(gap, beta), gap - gap[level])
     if closed and level == len(g) - 1:
         return level, np.full_like(y, -np.inf)
@@ -202,24 +206,25 @@ def _fermi_sea(
     if closed and y[level + 1] > _WIDE:
         return level, y - 0.5 * (y[level + 1] + math.log(g[level] / g[level + 1]))
     if math.isinf(beta):
-        return level, np.where(y == 0.0, -_logit(1.0 - lack / g[level]), y)
-    sea = slice(level + 1)
+        return level, np.where(y == 0.0, -math.log(filled / lack), y)
+    sea = level if filled < lack else level + 1  # levels that count by their holes
+    rest = -filled if filled < lack else lack
 
     def surplus(a: float) -> float:  # particles above the sea less holes in it: no cancellation
-        above = slice(level + 1, None)
-        return float(g[above] @ expit(a - y[above]) - g[sea] @ expit(y[sea] - a) + lack)
+        return float(g[sea:] @ expit(a - y[sea:]) - g[:sea] @ expit(y[:sea] - a) + rest)
 
-    least = _logit((g[level] - lack) / (below[-1] - below[level] + g[level]))
-    most = float(y[-1]) + _logit(particles / below[-1])
+    above = below[-1] - below[level]
+    least = math.log(filled / (above + lack))
+    most = float(y[-1]) + math.log(particles / (above + lack))
     if not closed:
-        most = min(most, _logit(particles / below[level]))
+        most = min(most, math.log(particles / lack))
     return level, y - _root(surplus, least, max(least, most))
 
 
 def _root(surplus: Callable[[float], float], least: float, most: float) -> float:
     """Where the surplus of particles vanishes; a bracket that rounding has closed is the answer."""
     ends = surplus(least), surplus(most)
-    if ends[0] * ends[1] >= 0.0:
+    if (ends[0] < 0.0) == (ends[1] < 0.0):
         return least if abs(ends[0]) <= abs(ends[1]) else most
     return float(brentq(surplus, least, most, xtol=1e-14, rtol=1e-15))
 
@@ -238,7 +243,3 @@ def _product(a: FloatArray, b: FloatArray) -> FloatArray:
     """a·b, where nothing times infinity is nothing."""
     with np.errstate(invalid="ignore"):
         return np.where((a == 0.0) | (b == 0.0), 0.0, a * b)
-
-
-def _logit(share: float) -> float:
-    return math.log(share / (1.0 - share)) if share < 1.0 else math.inf

@@ -22,12 +22,11 @@ from thermo.laboratory.shared_energy import level_of
 from thermo.laboratory.zeroth_law import ZerothLaw, zeroth_law
 from thermo.lattice import square
 from thermo.levels import EnergyLevels
-from thermo.microcanonical import Microcanonical
 from thermo.microcanonical import microcanonical as both_definitions
 from thermo.models.ising import Ising
 from thermo.models.two_level import TwoLevel
 from thermo.run.checks import check_workers
-from thermo.run.demon import demon_thermometer
+from thermo.run.demon import bending, demon_thermometer
 from thermo.run.flat_histogram import multicanonical, wang_landau
 from thermo.run.reweighting import reweighting
 from thermo.thermometry import matching_beta
@@ -67,6 +66,8 @@ class TwoTemperatures(Experiment):
     sampled_entropy_error, sampled_boltzmann_error, sampled_log_gibbs_error : ndarray, shape (M,)
     demon_energy, demon_beta, demon_error, demon_expected : ndarray, shape (D,)
         What a demon reads at these energies, and the exact dS/dE there.
+    demon_systematic : float
+        The part of these errors that is no scatter: see the notes of `thermo.demon_thermometer`.
     canonical_beta : float
         At which the torus has E/N = +1 on average.
     zeroth_law : ZerothLaw
@@ -92,6 +93,7 @@ class TwoTemperatures(Experiment):
     demon_beta: FloatArray
     demon_error: FloatArray
     demon_expected: FloatArray
+    demon_systematic: float
     canonical_beta: float
     zeroth_law: ZerothLaw
 
@@ -126,7 +128,7 @@ class TwoTemperatures(Experiment):
                     math.exp(self.log_beta_gibbs[middle]), source="exact g(E)"),
             *(
                 Finding(f"β of a demon at E/N = {e:+.2f}", float(beta), float(error), float(exact),
-                        source="dS/dE, exact")
+                        source=f"dS/dE, exact; systematic: ± {self.demon_systematic:.1g}")
                 for e, beta, error, exact in zip(
                     self.demon_energy, self.demon_beta, self.demon_error, self.demon_expected,
                     strict=True,
@@ -174,8 +176,10 @@ def microcanonical(
       .. math:: \Bigl\langle \frac{d \ln g_1}{dE_1} \Bigr\rangle
                     = \Bigl\langle \frac{d \ln g_2}{dE_2} \Bigr\rangle,
 
-      so that those of Boltzmann do, at every energy. Those of Gibbs differ by tens of orders of
-      magnitude where g falls.
+      so that those of Boltzmann do, but for what the sums leave at the ends of a spectrum, where
+      levels are few and uneven. Those of Gibbs differ where g falls, by a factor that grows
+      exponentially with N and with the distance from the top: 1 there, and for N = 32² about 10¹⁸
+      at β = −0.3.
 
     Parameters
     ----------
@@ -205,7 +209,8 @@ def microcanonical(
     Notes
     -----
     The demon's and the blocks' β agree with Boltzmann's up to the spacing of levels, that is 1/N.
-    A demon of one lattice tells its β to less than that; its error includes it.
+    A demon of one lattice tells its β to less than that. Its error includes what may be left, of
+    order 1/N²: of 8 × 8 most of the error, which then is larger than the scatter of seeds.
 
     ln β_G of the sampled density has the error of ln g there, since Ω is nearly all states: it is
     sampled as well as β_B is.
@@ -264,7 +269,7 @@ def microcanonical(
         energy=exact.energy / n,
         entropy=exact.entropy / n,
         beta_boltzmann=exact.beta_boltzmann,
-        log_beta_gibbs=_log_gibbs(exact),
+        log_beta_gibbs=exact.log_beta_gibbs,
         sampled_energy=marks / n,
         sampled_entropy=sampled.value[0] / n,
         sampled_entropy_error=sampled.error[0] / n,
@@ -276,6 +281,7 @@ def microcanonical(
         demon_beta=np.array([reading.beta for reading in demons]),
         demon_error=np.array([reading.error for reading in demons]),
         demon_expected=np.interp(demon_energy, exact.energy, exact.beta_boltzmann),
+        demon_systematic=bending(model, demons[0].demon_maximum),
         canonical_beta=float(matching_beta(lattice.levels, float(n))),
         zeroth_law=law,
     )
@@ -305,14 +311,10 @@ class _Parts:
         }
 
 
-def _log_gibbs(shells: Microcanonical) -> FloatArray:
-    return np.log(shells.beta_gibbs)
-
-
 def _read(levels: EnergyLevels, marks: FloatArray) -> FloatArray:
     """S, β of Boltzmann and ln β of Gibbs at some energies, nan where there is no level; (3, M)."""
     shells = both_definitions(levels)
     at = level_of(levels, marks)
-    numbers = np.stack([shells.entropy, shells.beta_boltzmann, _log_gibbs(shells)])[:, at]
+    numbers = np.stack([shells.entropy, shells.beta_boltzmann, shells.log_beta_gibbs])[:, at]
     numbers[:, np.abs(levels.energies[at] - marks) > 1e-6] = np.nan
     return numbers

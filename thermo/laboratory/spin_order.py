@@ -31,7 +31,7 @@ class SpinOrder:
         E per spin.
     susceptibility, susceptibility_error : ndarray, shape (B,)
         χ per spin, of the sign of β: what it takes up from a slowly alternating field it gives
-        away at β < 0.
+        away at β < 0. In the ferromagnet the spontaneous moment is no response and is left out.
     """
 
     beta: FloatArray
@@ -45,11 +45,15 @@ class SpinOrder:
     susceptibility_error: FloatArray
 
 
-def spin_order(run: Run, wave_vectors: Sequence[tuple[int, ...]]) -> SpinOrder:
+def spin_order(run: Run, wave_vectors: Sequence[tuple[int, ...]], curie: float) -> SpinOrder:
     r"""Read the order from a run that measured its structure factor.
 
     .. math:: m^2 = \frac{S(0)}{n}, \qquad
-              \psi^2 = \sum_{\mathbf Q} \frac{S(\mathbf Q)}{n}
+              \psi^2 = \sum_{\mathbf Q} \frac{S(\mathbf Q)}{n}, \qquad
+              \chi = \beta n \begin{cases}
+                  \langle m^2 \rangle & \text{no spontaneous moment} \\
+                  \langle m^2 \rangle - \langle |m| \rangle^2 & \text{ferromagnet}
+              \end{cases}
 
     Parameters
     ----------
@@ -57,6 +61,8 @@ def spin_order(run: Run, wave_vectors: Sequence[tuple[int, ...]]) -> SpinOrder:
         Of `simulate` with ``structure_factor_every``, on a periodic lattice.
     wave_vectors : sequence of tuple of int
         The **Q** of the pattern, as indices along the axes of ``lattice.shape``, 0 … L/2.
+    curie : float
+        β < 0 below which the lattice is a ferromagnet.
 
     Returns
     -------
@@ -70,6 +76,8 @@ def spin_order(run: Run, wave_vectors: Sequence[tuple[int, ...]]) -> SpinOrder:
     def root(*at: tuple[int, ...]) -> tuple[FloatArray, FloatArray]:
         return jackknife(np.sqrt, sum(replicas[(..., *q)] for q in at))
 
+    whole, connected = run.susceptibility, run.connected_susceptibility
+    ferromagnet = run.beta < curie
     zero = (0,) * len(run.model.lattice.shape)
     return SpinOrder(
         run.beta,
@@ -77,6 +85,6 @@ def spin_order(run: Run, wave_vectors: Sequence[tuple[int, ...]]) -> SpinOrder:
         *root(*wave_vectors),
         run.energy.mean / n,
         run.energy.error / n,
-        run.susceptibility.mean / n,
-        run.susceptibility.error / n,
+        np.where(ferromagnet, connected.mean, whole.mean) / n,
+        np.where(ferromagnet, connected.error, whole.error) / n,
     )

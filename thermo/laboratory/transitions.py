@@ -135,19 +135,26 @@ def heat_capacity_peak(run: Run) -> tuple[FloatArray, FloatArray]:
     Raises
     ------
     NotConvergedError
-        The largest heat capacity is that at an end.
+        The largest heat capacity is that at an end, or draws of neighbouring β share no energies.
     """
     grid = energy_grid(run.model, None)
     low, high = float(run.beta.min()), float(run.beta.max())
     reference = 0.5 * (low + high)
     # Weights e^(−(β − reference)E) of a "density of states" that includes e^(−reference E).
-    joined = multi_histogram(
-        grid.energies,
-        run_energy_counts(run, grid),
-        run.beta - reference,
-        log_states=0.0,
-        ess=run.energy.ess,
-    )
+    try:
+        joined = multi_histogram(
+            grid.energies,
+            run_energy_counts(run, grid),
+            run.beta - reference,
+            log_states=0.0,
+            ess=run.energy.ess,
+        )
+    except InvalidInputError as apart:  # it speaks of β − reference
+        raise NotConvergedError(
+            f"the independent draws between β = {low:g} and {high:g} are too few for energies of "
+            "neighbouring β to be joined: the chains stay in one phase too long; give more sweeps "
+            "or a smaller lattice"
+        ) from apart
     somewhere = np.linspace(low, high, 65)
 
     def capacity(levels: EnergyLevels, beta: FloatArray) -> FloatArray:

@@ -75,7 +75,9 @@ def zeroth_law(
     .. math:: \Bigl\langle \frac{d \ln g_1}{dE_1} \Bigr\rangle
                   = \Bigl\langle \frac{d \ln g_2}{dE_2} \Bigr\rangle :
 
-    Boltzmann's β agree at every total energy. Nothing of the kind holds for d ln Ω/dE.
+    Boltzmann's β agree, up to the terms that summation leaves at the ends of the spectra (which is
+    why a tenth of the total energies at either end is not in `ZerothLaw.total`). Nothing of the
+    kind holds for d ln Ω/dE.
 
     Parameters
     ----------
@@ -156,7 +158,7 @@ def _means(blocks: Sequence[Block], both: Sequence[Microcanonical], total: float
     return np.array(
         [
             [p @ shells.beta_boltzmann for p, shells in pairs],
-            [p @ np.log(shells.beta_gibbs) for p, shells in pairs],
+            [p @ shells.log_beta_gibbs for p, shells in pairs],
         ]
     )
 
@@ -174,7 +176,7 @@ def _differences(
     exact = np.array([known[total] for total in totals])
     places = [level_of(one.levels, energies[..., k]) for k, one in enumerate(blocks)]
     first, second = (
-        np.stack([shells.beta_boltzmann[at], np.log(shells.beta_gibbs)[at]], axis=-1)
+        np.stack([shells.beta_boltzmann[at], shells.log_beta_gibbs[at]], axis=-1)
         for shells, at in zip(both, places, strict=True)
     )
     sampled = (first - second).mean(axis=1)

@@ -162,6 +162,34 @@ def test_every_finding_is_what_theory_says(hopping: float) -> None:
     assert np.all(found.entropy <= found.entropy[:, middle] + 1e-12)
 
 
+@pytest.mark.parametrize("length", [4, 40])
+@pytest.mark.parametrize(
+    "extreme",
+    [
+        {"fermions": 0.999999999999},
+        {"fermions": 1.0 - 1e-15},
+        {"fermions": 1e-300, "bosons": 1e-300},
+        {"bosons": 1e12},
+        {"bosons": 1e-14},
+        {"beta": 1e-9},
+        {"beta": 1e9},
+    ],
+)
+def test_the_findings_stand_at_the_ends_of_what_is_accepted(
+    extreme: dict[str, float], length: int
+) -> None:
+    """One part in a thousand, if the holes are: 1 − 1e−15 of 1600 is a number to 15 % only."""
+    found = band(length=length, **extreme)
+    rel = 0.2 if extreme.get("fermions") == 1.0 - 1e-15 else 1e-3
+    for finding in found.findings:
+        if finding.expected is not None:
+            assert finding.value == pytest.approx(finding.expected, rel=rel, abs=0.0) or (
+                finding.expected == 0.0 and abs(finding.value) < 1e-12
+            ), finding.what
+        elif "pressure" in finding.what:
+            assert -math.inf < finding.value < 0.0
+
+
 def test_half_a_band_of_fermions_needs_no_chemical_potential() -> None:
     found = band(length=8, beta=2.0)
     assert found.log_fugacity[0] == pytest.approx(0.0, abs=1e-9)
@@ -188,7 +216,9 @@ def test_it_is_json() -> None:
         ({"fermions": 1.0}, "less than 1 per site"),
         ({"fermions": 0.0}, "a positive finite number"),
         ({"bosons": -1.0}, "a positive finite number"),
-        ({"beta": 0.0}, "a finite number that is not 0"),
+        ({"beta": 0.0}, "of at least 1e-09, for below that all momenta are alike"),
+        ({"beta": 1e-300}, "of at least 1e-09"),
+        ({"beta": -1.0, "hopping": 1e-10}, "of at least 1e-09"),
         ({"beta": INF}, "a finite number"),
         ({"beta": math.nan}, "a finite number"),
         ({"hopping": 0.0}, "a positive finite number"),

@@ -16,7 +16,7 @@ import pytest
 from goodness_of_fit import student_limit
 
 from thermo.cli.lab import lab
-from thermo.errors import InvalidInputError
+from thermo.errors import EquilibrationWarning, InvalidInputError, UncertaintyWarning
 from thermo.laboratory import contact, heat_exchange
 from thermo.laboratory.heat_exchange import _TOUCHING
 from thermo.laboratory.heat_flow import HeatExchange, heat_flow
@@ -101,13 +101,51 @@ def test_the_same_backwards_fails_the_test_of_entropy(monkeypatch: pytest.Monkey
         "heat_flow",
         lambda *arguments: heat_flow(*arguments[:-1], arguments[-1][:, ::-1]),
     )
-    found = heat_exchange([LATTICE, LATTICE], [-0.5, 0.2], **SHORT)
+    with pytest.warns(EquilibrationWarning):
+        found = heat_exchange([LATTICE, LATTICE], [-0.5, 0.2], **SHORT)
     assert found.largest_fall.value > student_limit(32, 19) * found.largest_fall.error
 
 
+def test_too_short_a_contact_warns_and_says_how_long_it_should_be() -> None:
+    blocks, beta = [LATTICE, LATTICE], [-0.5, 0.2]
+    short = {**SHORT, "sweeps": 500, "rate": 0.01}
+    with pytest.warns(EquilibrationWarning, match="Give more sweeps: at least") as warned:
+        found = heat_exchange(blocks, beta, **short)
+    assert warned[0].filename == __file__
+    assert np.all(np.abs(found.drift.value) > 4.0 * found.drift.error)
+    needed = int(str(warned[0].message).split("at least ")[1].split(",")[0])
+    assert within(heat_exchange(blocks, beta, **{**short, "sweeps": needed}))
+
+
+@pytest.mark.parametrize("beta", [(0.5, 0.2), (-0.5, -0.2)])
+def test_half_the_default_sweeps_are_enough_for_ordinary_beta(beta: tuple[float, float]) -> None:
+    """Warnings are errors here. The default ones are for 32²; 500 with a rate of 0.05 were not."""
+    assert within(heat_exchange(beta=beta, replicas=16, sweeps=500, seed=SEED, threads=1))
+    with pytest.warns(EquilibrationWarning, match="still on its way"):
+        heat_exchange(beta=beta, sweeps=500, rate=0.05, seed=SEED, threads=1)
+
+
+@pytest.mark.filterwarnings("ignore::thermo.errors.EquilibrationWarning")
 def test_too_short_a_contact_fails_the_test_of_equilibrium() -> None:
     found = heat_exchange([LATTICE, LATTICE], [-0.5, 0.2], **{**SHORT, "sweeps": 40, "rate": 0.01})
     assert not within(found)
+
+
+def test_what_cannot_change_has_no_error() -> None:
+    """Ground states and single excitations: all states of their energies have the same entropy."""
+    with pytest.warns(UncertaintyWarning, match="no energy changed in any draw at β = 2"):
+        found = heat_exchange([Ising(square(4))] * 2, [1.0, 2.0], sweeps=200, seed=3, threads=1)
+    gain, fall = found.entropy_gain, found.largest_fall
+    assert gain.value == gain.error == fall.value == fall.error == 0.0
+    assert found.entropy_gain_expected == 0.0
+
+
+def test_findings_name_blocks_and_what_cancels_is_zero() -> None:
+    found = heat_exchange([LATTICE, LATTICE], [-np.inf, np.inf], **SHORT)
+    assert found.findings[0].what == "heat that left block 1, of β = -inf"
+    assert found.shared_energy.tolist() == found.shared_slope.tolist() == [0.0, 0.0]
+    same = heat_exchange([LATTICE, LATTICE], [0.3, 0.3], **SHORT)
+    assert same.findings[0].what == "heat that left block 1, of β = 0.3"
 
 
 def test_what_is_in_equilibrium_with_the_same_is_in_equilibrium() -> None:
@@ -178,7 +216,7 @@ def test_bad_input(wrong: dict[str, Any], message: str) -> None:
 def test_the_command_prints_json_and_draws(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ["--size", "4", "--sweeps", "60", "--out", str(tmp_path / "heat.png")]
+    options = ["--size", "4", "--sweeps", "400", "--out", str(tmp_path / "heat.png")]
     with matplotlib.rc_context():
         lab(
             ["heat-exchange", "--beta=-0.4,0.1,0.4", *options, "--json"],

@@ -78,6 +78,13 @@ def test_every_sampled_number_is_what_the_exact_ones_say(found: TwoTemperatures)
     check_findings(found)
 
 
+def test_the_systematic_part_of_a_demon_s_error_is_named(found: TwoTemperatures) -> None:
+    assert found.demon_systematic == pytest.approx(0.0015, rel=0.05)  # of 8²
+    assert np.all(found.demon_error > found.demon_systematic)
+    demons = [f for f in found.findings if "demon" in f.what]
+    assert all(f.source == "dS/dE, exact; systematic: ± 0.001" for f in demons)
+
+
 def test_the_sampled_density_of_states_has_the_exact_slopes(found: TwoTemperatures) -> None:
     at = np.abs(found.energy[:, None] - found.sampled_energy).argmin(axis=0)
     middle = np.abs(found.sampled_energy) <= 1.2

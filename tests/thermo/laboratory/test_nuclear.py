@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from thermo.cli.lab import lab
-from thermo.errors import InvalidInputError
+from thermo.errors import InvalidInputError, NotConvergedError
 from thermo.laboratory import nuclear
 from thermo.laboratory.nuclear import SILVER_CURIE, SILVER_NEEL, Nuclear, _plane, _signs
 from thermo.lattice import fcc
@@ -75,6 +75,10 @@ def test_one_coupling_orders_in_two_ways(few: Nuclear) -> None:
     middle = np.abs(order.beta) < 0.03
     assert np.all(order.uniform[middle] < 0.06)
     assert np.all(np.sign(order.susceptibility) == np.sign(order.beta))
+    # In the ferromagnet that of spins within one ordered state, not β n ⟨m²⟩ = −332.
+    assert -0.02 < order.susceptibility[hot] < -0.003
+    assert -10.0 < order.susceptibility.min() < -1.0  # at T_c, of 12³ spins
+    assert few.cubic.susceptibility[0] > -0.1
     # High temperatures, |J| = 1, v = tanh β: neighbours share four triangles and 22 squares,
     # ⟨ss⟩ = −v + 4v² − 22v³ …; χ = β(1 − 12v + 132v² − 1404v³ + 14652v⁴ …) (Domb 1974).
     near = int(np.argmin(np.abs(order.beta - 0.05)))
@@ -138,13 +142,41 @@ def test_both_transitions_are_where_they_are_known_to_be() -> None:
     assert 5.3 < ratio.value < 6.0
 
 
+@few_sweeps
+def test_the_fewest_sweeps_are_enough_to_see_the_transitions() -> None:
+    found = nuclear(sweeps=500, seed=4, threads=1)
+    assert found.curie.beta < 0.0 < found.neel.beta
+
+
+@pytest.mark.slow
+@few_sweeps
+def test_a_larger_lattice_finds_the_same_curie_temperature() -> None:
+    """4 errors. Over a fixed range of β the cubic bent the crossing of L = 18 by 0.5 %."""
+    found = nuclear(18, 20_000, seed=20261123)
+    off = abs(found.curie.temperature + 9.796)
+    assert off < 4.0 * found.curie.temperature_error
+    assert found.curie.temperature_error < 0.02
+
+
+@few_sweeps
+def test_too_few_sweeps_for_a_larger_lattice_are_refused_in_words_of_beta() -> None:
+    from thermo.laboratory.transitions import heat_capacity_peak
+    from thermo.run.simulate import simulate
+
+    run = simulate(
+        Ising(fcc(6), coupling=-1.0), [0.2, 0.9], 200, burn_in=20, replicas=8, seed=1, threads=1
+    )
+    with pytest.raises(NotConvergedError, match=r"between β = 0\.2 and 0\.9 .* more sweeps"):
+        heat_capacity_peak(run)
+
+
 @pytest.mark.parametrize(
     ("wrong", "accepted"),
     [
-        ({"length": 8}, "an integer 12 … 24"),
-        ({"length": 14}, "12, 18 or 24"),
-        ({"length": 12.0}, "an integer 12 … 24"),
-        ({"sweeps": 100}, "an integer 400"),
+        ({"length": 8}, "12 or 18"),
+        ({"length": 24}, "12 or 18"),
+        ({"length": 12.0}, "an integer"),
+        ({"sweeps": 499}, "an integer 500"),
         ({"seed": -1}, "0 … 2⁶⁴"),
         ({"threads": 0}, "accepted"),
         ({"progress": "yes"}, "True or False"),

@@ -18,7 +18,7 @@ def heat_exchange_command(
         str, typer.Option("--beta", help="Of 2 or 3 blocks, commas between; any sign, inf too.")
     ] = "-0.3,0.3",
     size: Annotated[int, typer.Option("--size", help="L of the L × L Ising torus of each.")] = 32,
-    sweeps: Annotated[int, typer.Option("--sweeps", help="After the contact.")] = 500,
+    sweeps: Annotated[int, typer.Option("--sweeps", help="After the contact.")] = 1000,
     out: PictureOption = None,
     overwrite: OverwriteFlag = False,
     checkpoint: CheckpointOption = None,

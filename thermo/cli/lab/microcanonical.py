@@ -31,7 +31,7 @@ def microcanonical_command(
     """Temperature at fixed energy: Boltzmann's and Gibbs' definitions, a demon, the zeroth law.
 
     S(E) exact and sampled. Two blocks in equilibrium with each other agree in Boltzmann's β, of
-    either sign, and differ in Gibbs' by many orders of magnitude.
+    either sign, and differ in Gibbs' at T < 0: the more, the larger they are.
 
     Examples:
 

@@ -13,9 +13,11 @@ __all__ = ["nuclear_command"]
 
 
 def nuclear_command(
-    length: Annotated[int, typer.Option("--length", help="L of L³ spins: 12, 18 or 24.")] = 12,
+    length: Annotated[
+        int, typer.Option("--length", help="L of L³ spins: 12, or 18 from 20 000 sweeps on.")
+    ] = 12,
     sweeps: Annotated[
-        int, typer.Option("--sweeps", help="At the slower of the two transitions.")
+        int, typer.Option("--sweeps", help="At the slower of the two transitions, at least 500.")
     ] = 40_000,
     out: PictureOption = None,
     overwrite: OverwriteFlag = False,

@@ -15,6 +15,7 @@ __all__ = ["heat_exchange_picture", "plot_blocks", "plot_entropy", "plot_slopes"
 
 _LINES = ("-", "--", ":")  # of the blocks, where they have no colour of their own
 _DARK = "#333333"
+_LEGEND = 0.2  # of the height of a panel is left to it, at the bottom
 
 
 def heat_exchange_picture(found: HeatExchange) -> Figure:
@@ -65,6 +66,8 @@ def plot_blocks(ax: Axes, found: HeatExchange) -> Axes:
 def plot_slopes(ax: Axes, found: HeatExchange) -> Axes:
     """β = dS/dE of each block in time, the hot ones at the top.
 
+    One that was prepared at β = ±inf begins beyond the axis: its line sets in after a sweep.
+
     Parameters
     ----------
     ax : Axes
@@ -74,7 +77,9 @@ def plot_slopes(ax: Axes, found: HeatExchange) -> Axes:
     -------
     Axes
     """
-    _bands(ax, found, -found.slope.value, found.slope.error)
+    value, error = -found.slope.value, found.slope.error
+    value[np.isinf(found.beta), 0] = np.nan
+    _bands(ax, found, value, error)
     low, high = ax.get_ylim()
     for sign, end, place in ((-1.0, high, "top"), (1.0, low, "bottom")):
         if sign * end < 0.0:  # there is some of it to be seen
@@ -128,9 +133,11 @@ def _bands(ax: Axes, found: HeatExchange, values: np.ndarray, errors: np.ndarray
         ax.fill_between(times, value - 2 * error, value + 2 * error,
                         color=color_of(b[-1]), alpha=0.25, linewidth=0)  # fmt: skip
         plot_along_beta(ax, times, value, b)
-        below = value[0] < value[-1]  # a line that rises leaves the room under it free
+        first = int(np.isnan(value[0]))
+        below = value[first] < value[-1]  # a line that rises leaves the room under it free
         ax.annotate(
-            f"β = {found.beta[k]:+g}".replace("-", "−"), (times[0], value[0]),
+            f"β = {found.beta[k]:+g}".replace("-", "−").replace("inf", "∞"),
+            (times[first], value[first]),
             xytext=(8, -8 if below else 8), textcoords="offset points",
             va="top" if below else "bottom", color=color_of(b[0]), fontweight="bold",
         )  # fmt: skip
@@ -152,7 +159,7 @@ def _in_time(ax: Axes, found: HeatExchange) -> None:
     ax.set_xlim(0.9, float(_times(found)[-1]))
     ax.set_xlabel("sweeps since contact + 1")
     if found.parted is not None:
-        ax.axvline(found.parted + 1.0, color=_DARK, linewidth=1.8)
+        ax.axvline(found.parted + 1.0, ymin=_LEGEND, color=_DARK, linewidth=1.8)
         ax.annotate(
             "1 meets 3 ", (found.parted + 1.0, 0.86), xycoords=("data", "axes fraction"),
             ha="right", va="top", fontsize="small",

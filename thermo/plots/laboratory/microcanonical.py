@@ -113,6 +113,8 @@ def plot_definitions(ax: Axes, found: TwoTemperatures) -> Axes:
 def plot_zeroth_law(ax: Axes, found: TwoTemperatures) -> Axes:
     """What two blocks in equilibrium agree in: the ratio of their β, Boltzmann's and Gibbs'.
 
+    Without the tenth of the energies at either end: see `thermo.laboratory.zeroth_law.ZerothLaw`.
+
     Parameters
     ----------
     ax : Axes
