@@ -18,7 +18,7 @@ down: it, too, must have a highest energy instead of a lowest.
 from thermo.laboratory import band
 from thermo.plots.laboratory.band import band_picture
 
-found = band(length=40)
+found = band(size=40)
 picture = band_picture(found)
 
 # %%
@@ -27,6 +27,6 @@ picture = band_picture(found)
 # condensate: in two dimensions it shrinks as the lattice grows.
 
 print(found.table())
-for length in (20, 40, 80):
-    share = band(length=length).findings[4]
-    print(f"{length:3d} × {length}:  {share.what} {share.value:.3f}")
+for size in (20, 40, 80):
+    share = band(size=size).findings[4]
+    print(f"{size:3d} × {size}:  {share.what} {share.value:.3f}")

@@ -28,7 +28,7 @@ class Band(Experiment):
 
     Attributes
     ----------
-    length : int
+    size : int
         Sites along each side of the square lattice.
     hopping : float
         J.
@@ -48,15 +48,15 @@ class Band(Experiment):
         βμ at these.
     occupation : ndarray, shape (2, 3, L)
         Particles in each momentum of a level, at these.
-    momentum : ndarray, shape (length,)
+    momentum : ndarray, shape (size,)
         k_x (and k_y) in units of 1/lattice constant, −π ≤ k < π.
-    momentum_distribution : ndarray, shape (2, 3, length, length)
+    momentum_distribution : ndarray, shape (2, 3, size, size)
         n(k_x, k_y) at these.
     """
 
     name: ClassVar[str] = "band"
 
-    length: int
+    size: int
     hopping: float
     filling: FloatArray
     level_energy: FloatArray
@@ -107,16 +107,16 @@ class Band(Experiment):
         return float(np.abs(k).mean() / math.pi)
 
 
-def band_levels(length: int, hopping: float = 1.0) -> EnergyLevels:
-    r"""The levels of one particle that hops on a square lattice of length × length sites.
+def band_levels(size: int, hopping: float = 1.0) -> EnergyLevels:
+    r"""The levels of one particle that hops on a square lattice of size × size sites.
 
-    .. math:: E(\mathbf k) = -2J\,(\cos k_x + \cos k_y), \qquad k = 2\pi m / \text{length}
+    .. math:: E(\mathbf k) = -2J\,(\cos k_x + \cos k_y), \qquad k = 2\pi m / \text{size}
 
     From −4J to +4J, with a highest level as well as a lowest: kinetic energy is bounded here.
 
     Parameters
     ----------
-    length : int
+    size : int
         Even, 4 … 256: else no momentum lies at the top of the band.
     hopping : float
         J > 0.
@@ -129,7 +129,7 @@ def band_levels(length: int, hopping: float = 1.0) -> EnergyLevels:
     Raises
     ------
     InvalidInputError
-        A length that is odd or out of range; J not positive.
+        A size that is odd or out of range; J not positive.
 
     Examples
     --------
@@ -137,13 +137,13 @@ def band_levels(length: int, hopping: float = 1.0) -> EnergyLevels:
     >>> levels.energies, np.exp(levels.log_degeneracy).round()
     (array([-4., -2.,  0.,  2.,  4.]), array([1., 4., 6., 4., 1.]))
     """
-    energies, _, states = _levels(length)
+    energies, _, states = _levels(size)
     j = finite_number(hopping, "hopping", positive=True)
-    return EnergyLevels(j * energies, np.log(states), provenance=f"square band of {length}, J={j}")
+    return EnergyLevels(j * energies, np.log(states), provenance=f"square band of {size}, J={j}")
 
 
 def band(
-    length: int = 40,
+    size: int = 40,
     fermions: float = 0.5,
     bosons: float = 0.5,
     beta: float = 1.0,
@@ -162,7 +162,7 @@ def band(
 
     Parameters
     ----------
-    length : int
+    size : int
         Sites along each side, even, 4 … 256; the lattice closes on itself.
     fermions, bosons : float
         Of each gas, atoms per site: positive, and less than 1 of fermions.
@@ -186,7 +186,7 @@ def band(
     whether the cloud is stable (atoms of the experiment were made to attract each other for T < 0,
     so that the cloud does not collapse *because* the temperature is negative), and the trap, which
     must have a highest potential instead of a lowest. Bosons in two dimensions do not condense for
-    length → ∞ at any finite β: the share at the edge of the band shrinks slowly with the length.
+    size → ∞ at any finite β: the share at the edge of the band shrinks slowly with the size.
 
     References
     ----------
@@ -195,12 +195,12 @@ def band(
 
     Examples
     --------
-    >>> found = band(length=8, beta=2.0)
+    >>> found = band(size=8, beta=2.0)
     >>> cold, infinite, hot = found.momentum_distribution[1]
     >>> [int(n.argmax()) for n in (cold, hot)]  # of 8×8 momenta that begin at (−π, −π)
     [36, 0]
     """
-    energies, level, states = _levels(length)
+    energies, level, states = _levels(size)
     filling = np.array(
         [
             finite_number(fermions, "fermions", positive=True),
@@ -213,8 +213,8 @@ def band(
             "has one state only, and no temperature"
         )
     shown = abs(finite_number(beta, "beta"))
-    levels = band_levels(length, hopping)
-    j, sites = float(hopping), float(length) ** 2
+    levels = band_levels(size, hopping)
+    j, sites = float(hopping), float(size) ** 2
     if shown * j < _LEAST_BETA:
         raise InvalidInputError(
             f"beta = {beta:g} was given with hopping = {j:g}; accepted: |beta|·hopping of at least "
@@ -231,9 +231,9 @@ def band(
         curves.append(gas.at(betas))
         triples.append(gas.at(triple))
     edge = np.where(betas < 0.0, len(energies) - 1, 0)
-    shift = np.roll(level, (length // 2, length // 2), (0, 1))  # momenta from −π on
+    shift = np.roll(level, (size // 2, size // 2), (0, 1))  # momenta from −π on
     return Band(
-        length=length,
+        size=size,
         hopping=j,
         filling=filling,
         level_energy=levels.energies,
@@ -248,17 +248,17 @@ def band(
         shown_beta=triple,
         log_fugacity=np.array([t.log_fugacity for t in triples]),
         occupation=np.array([t.occupation for t in triples]),
-        momentum=2.0 * math.pi * (np.arange(length) - length // 2) / length,
+        momentum=2.0 * math.pi * (np.arange(size) - size // 2) / size,
         momentum_distribution=np.array([t.occupation[:, shift] for t in triples]),
     )  # fmt: skip
 
 
-def _levels(length: int) -> tuple[FloatArray, NDArray[np.intp], FloatArray]:
+def _levels(size: int) -> tuple[FloatArray, NDArray[np.intp], FloatArray]:
     """Energies in units of J; the number of the level of each momentum; momenta in each level."""
-    n = whole_number(length, "length", 4, most=256)
+    n = whole_number(size, "size", 4, most=256)
     if n % 2:
         raise InvalidInputError(
-            f"length = {n} was given; accepted: an even one, so that a momentum lies at the top"
+            f"size = {n} was given; accepted: an even one, so that a momentum lies at the top"
         )
     cosine = np.cos(2.0 * math.pi * np.arange(n) / n)
     energy = np.round(-2.0 * (cosine[:, None] + cosine[None, :]), 11) + 0.0

@@ -161,7 +161,7 @@ def freedom(
     beta: float = 0.4,
     *,
     atoms: int = 64,
-    spins_per_side: int = 8,
+    size: int = 8,
     draws: int = 4000,
     seed: int = 0,
 ) -> FreedomTable:
@@ -178,7 +178,7 @@ def freedom(
     atoms : int
         Of the classical systems, 2 … 1000 (the crystal has the next lower cube, at least 3³), and
         of the two-level systems.
-    spins_per_side : int
+    size : int
         L of the L×L Ising torus, 4 … 32.
     draws : int
         At least 100, of each classical system.
@@ -212,7 +212,7 @@ def freedom(
             "squares of energies are finite"
         )
     atoms = whole_number(atoms, "atoms", 2, most=1000)
-    side = whole_number(spins_per_side, "spins_per_side", 4, most=32)
+    side = whole_number(size, "size", 4, most=32)
     draws = whole_number(draws, "draws", 100)
     check_memory_of(draws, 8 * 3 * 2 * atoms * 4, "draws")
     seeds = np.random.SeedSequence(checked_seed(seed)).spawn(4)

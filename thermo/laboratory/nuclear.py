@@ -60,7 +60,7 @@ class Nuclear(Experiment):
 
     Attributes
     ----------
-    length, sweeps : int
+    size, sweeps : int
         As given.
     fcc, cubic : SpinOrder
         At β of both signs: the lattice of silver, which frustrates antiferromagnets, and the
@@ -71,7 +71,7 @@ class Nuclear(Experiment):
         To antiferromagnetic order at β > 0, fcc.
     energy_jump, energy_jump_error : float
         Of the latter, per spin.
-    planes : ndarray of int8, shape (3, length, length)
+    planes : ndarray of int8, shape (3, size, size)
         Spins in a plane (001) of the fcc lattice: antiferromagnetic, at β = 0, ferromagnetic.
     planes_beta : ndarray, shape (3,)
     coupling_kelvin : float
@@ -80,7 +80,7 @@ class Nuclear(Experiment):
 
     name: ClassVar[str] = "nuclear"
 
-    length: int
+    size: int
     sweeps: int
     fcc: SpinOrder
     cubic: SpinOrder
@@ -131,7 +131,7 @@ class Nuclear(Experiment):
 
 
 def nuclear(
-    length: int = 12,
+    size: int = 12,
     sweeps: int = 40_000,
     *,
     seed: int = 0,
@@ -161,7 +161,7 @@ def nuclear(
 
     Parameters
     ----------
-    length : int
+    size : int
         L, of the rhombohedral torus with L³ spins: 12, or 18 with 20 000 sweeps or more: in
         fewer both phases seldom meet at T_N, and it is not found.
     sweeps : int
@@ -177,7 +177,7 @@ def nuclear(
     Raises
     ------
     InvalidInputError
-        Another length, or an argument out of range.
+        Another size, or an argument out of range.
     NotConvergedError
         Too few sweeps to see the transitions.
     CheckpointError
@@ -212,9 +212,9 @@ def nuclear(
     >>> round(1e12 * float(silver.kelvin(1.0 / 1.73)))  # T_N in pK; 560 is measured
     335
     """
-    n = whole_number(length, "length", 1)
+    n = whole_number(size, "size", 1)
     if n not in _LENGTHS:
-        raise InvalidInputError(f"length = {n} was given; accepted: 12 or 18")
+        raise InvalidInputError(f"size = {n} was given; accepted: 12 or 18")
     number = whole_number(sweeps, "sweeps", 500, most=10**9)
     seed = checked_seed(seed)
     check_workers(threads, executor, None, progress)
@@ -260,7 +260,7 @@ def nuclear(
     neel, energy_jump, jump_error = _first_order(jump, n)
     ends = [int(np.argmax(_OVERVIEW)), int(np.argmin(np.abs(_OVERVIEW))), 0]
     return Nuclear(
-        length=n,
+        size=n,
         sweeps=number,
         fcc=spin_order(overview, _type_one(n), curie.beta),
         cubic=spin_order(mirror, [(n // 2,) * 3], _CUBIC_CURIE),
@@ -274,51 +274,51 @@ def nuclear(
     )
 
 
-def _first_order(run: Run, length: int) -> tuple[Transition, float, float]:
+def _first_order(run: Run, size: int) -> tuple[Transition, float, float]:
     """β_N from the peak of the heat capacity; the jump of the energy per spin, and its error."""
-    n = length**3
+    n = size**3
     (beta, capacity), (error, spread) = heat_capacity_peak(run)
     energy_jump = 2.0 * math.sqrt(capacity) / (n * beta)
-    shift = (math.log(3.0) + length * math.log(2.0)) / (n * energy_jump)
+    shift = (math.log(3.0) + size * math.log(2.0)) / (n * energy_jump)
     transition = Transition(float(beta) + shift, float(error), 0.5 * shift)
     return transition, float(energy_jump), float(0.5 * energy_jump * spread / capacity)
 
 
-def _type_one(length: int) -> list[tuple[int, int, int]]:
+def _type_one(size: int) -> list[tuple[int, int, int]]:
     """Wave vectors of planes (100), (010) and (001) of alternating sign."""
-    half = length // 2
+    half = size // 2
     return [(0, half, half), (half, 0, half), (half, half, 0)]
 
 
-def _signs(length: int) -> NDArray[np.int8]:
+def _signs(size: int) -> NDArray[np.int8]:
     """The six arrangements of alternating planes, shape (6, n); negatives last."""
-    i, j, k = np.indices((length,) * 3)
+    i, j, k = np.indices((size,) * 3)
     three = np.stack([(-1) ** (axes % 2) for axes in (j + k, i + k, i + j)]).reshape(3, -1)
     return np.concatenate([three, -three]).astype(np.int8)
 
 
-def _starts(length: int, replicas: int, seed: int) -> NDArray[np.int8]:
+def _starts(size: int, replicas: int, seed: int) -> NDArray[np.int8]:
     """Ordered where order is expected, else random: cooling would leave faults between planes."""
     stream = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
     spins = stream.choice(
-        np.array([-1, 1], dtype=np.int8), size=(_OVERVIEW.size, replicas, length**3)
+        np.array([-1, 1], dtype=np.int8), size=(_OVERVIEW.size, replicas, size**3)
     )
     turns = np.arange(replicas)
-    spins[_OVERVIEW > 0.5] = _signs(length)[turns % 6]
+    spins[_OVERVIEW > 0.5] = _signs(size)[turns % 6]
     spins[_OVERVIEW < -0.09] = (1 - 2 * (turns % 2))[:, None]
     return spins
 
 
-def _plane(spins: NDArray[np.int8], length: int) -> NDArray[np.int8]:
+def _plane(spins: NDArray[np.int8], size: int) -> NDArray[np.int8]:
     """A plane with two of the alternating directions in it: a square lattice of neighbours."""
-    along = int(np.abs(_signs(length)[:3].astype(np.int64) @ spins).argmax())
-    grid = spins.reshape((length,) * 3)
+    along = int(np.abs(_signs(size)[:3].astype(np.int64) @ spins).argmax())
+    grid = spins.reshape((size,) * 3)
     # The plane i + j = 0, with the rows i and k; if the signs alternate from one such plane to the
     # next, the plane k + i = 0 instead.
     if along == 2:
         grid = np.moveaxis(grid, 2, 0)
-    i, k = np.indices((length, length))
-    return np.asarray(grid[i, -i % length, k])
+    i, k = np.indices((size, size))
+    return np.asarray(grid[i, -i % size, k])
 
 
 def _relative(*values: tuple[float, float]) -> float:

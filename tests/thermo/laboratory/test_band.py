@@ -119,19 +119,19 @@ def test_a_thin_gas_is_boltzmann_s(statistics: str) -> None:
     assert thin.energy / 1e-7 == pytest.approx(exact, rel=1e-6, abs=1e-9)
 
 
-@pytest.mark.parametrize(("length", "hopping"), [(4, 1.0), (10, 0.3), (32, 2.0)])
-def test_the_band_reaches_from_minus_four_j_to_four_j(length: int, hopping: float) -> None:
-    levels = band_levels(length, hopping)
+@pytest.mark.parametrize(("size", "hopping"), [(4, 1.0), (10, 0.3), (32, 2.0)])
+def test_the_band_reaches_from_minus_four_j_to_four_j(size: int, hopping: float) -> None:
+    levels = band_levels(size, hopping)
     assert levels.minimum == pytest.approx(-4.0 * hopping, rel=1e-12)
     assert levels.maximum == pytest.approx(4.0 * hopping, rel=1e-12)
-    assert np.exp(levels.log_degeneracy).sum() == pytest.approx(length**2)
+    assert np.exp(levels.log_degeneracy).sum() == pytest.approx(size**2)
     assert levels.energies == pytest.approx(-levels.energies[::-1], abs=1e-9)
     variance = canonical(levels, 0.0).populations().probabilities @ levels.energies**2
     assert variance == pytest.approx(4.0 * hopping**2)  # σ₀ = 2J
 
 
 def test_bosons_gather_in_the_middle_when_cold_and_in_the_corners_when_hot() -> None:
-    found = band(length=12, bosons=0.7, beta=1.5)
+    found = band(size=12, bosons=0.7, beta=1.5)
     cold, flat, hot = found.momentum_distribution[1]
     assert np.unravel_index(cold.argmax(), cold.shape) == (6, 6)
     assert found.momentum[6] == 0.0
@@ -150,7 +150,7 @@ def test_bosons_gather_in_the_middle_when_cold_and_in_the_corners_when_hot() -> 
 
 @pytest.mark.parametrize("hopping", [0.5, 1.0])
 def test_every_finding_is_what_theory_says(hopping: float) -> None:
-    found = band(length=10, fermions=0.3, bosons=2.0, beta=0.8, hopping=hopping)
+    found = band(size=10, fermions=0.3, bosons=2.0, beta=0.8, hopping=hopping)
     for finding in found.findings:
         if finding.expected is not None:
             assert finding.value == pytest.approx(finding.expected, abs=1e-9), finding.what
@@ -162,7 +162,7 @@ def test_every_finding_is_what_theory_says(hopping: float) -> None:
     assert np.all(found.entropy <= found.entropy[:, middle] + 1e-12)
 
 
-@pytest.mark.parametrize("length", [4, 40])
+@pytest.mark.parametrize("size", [4, 40])
 @pytest.mark.parametrize(
     "extreme",
     [
@@ -176,10 +176,10 @@ def test_every_finding_is_what_theory_says(hopping: float) -> None:
     ],
 )
 def test_the_findings_stand_at_the_ends_of_what_is_accepted(
-    extreme: dict[str, float], length: int
+    extreme: dict[str, float], size: int
 ) -> None:
     """One part in a thousand, if the holes are: 1 − 1e−15 of 1600 is a number to 15 % only."""
-    found = band(length=length, **extreme)
+    found = band(size=size, **extreme)
     rel = 0.2 if extreme.get("fermions") == 1.0 - 1e-15 else 1e-3
     for finding in found.findings:
         if finding.expected is not None:
@@ -191,28 +191,28 @@ def test_the_findings_stand_at_the_ends_of_what_is_accepted(
 
 
 def test_half_a_band_of_fermions_needs_no_chemical_potential() -> None:
-    found = band(length=8, beta=2.0)
+    found = band(size=8, beta=2.0)
     assert found.log_fugacity[0] == pytest.approx(0.0, abs=1e-9)
     holes = 1.0 - found.occupation[0, :, ::-1]
     assert found.occupation[0] == pytest.approx(holes, abs=1e-9)
 
 
 def test_it_is_json() -> None:
-    result = CliRunner().invoke(lab, ["band", "--length", "6", "--json"])
+    result = CliRunner().invoke(lab, ["band", "--size", "6", "--json"])
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
     assert document["schema"] == "spinlogit.lab.band/1"
     assert len(document["momentum_distribution"][1][2]) == 6
-    again = json.dumps(band(length=6).to_dict(), allow_nan=False)
+    again = json.dumps(band(size=6).to_dict(), allow_nan=False)
     assert json.loads(again) == document
 
 
 @pytest.mark.parametrize(
     ("wrong", "accepted"),
     [
-        ({"length": 5}, "an even one"),
-        ({"length": 2}, "an integer 4 … 256"),
-        ({"length": 4.5}, "an integer 4 … 256"),
+        ({"size": 5}, "an even one"),
+        ({"size": 2}, "an integer 4 … 256"),
+        ({"size": 4.5}, "an integer 4 … 256"),
         ({"fermions": 1.0}, "less than 1 per site"),
         ({"fermions": 0.0}, "a positive finite number"),
         ({"bosons": -1.0}, "a positive finite number"),
@@ -248,7 +248,7 @@ def test_bad_input_at_the_command_line() -> None:
 def test_the_picture_shows_every_panel() -> None:
     from thermo.plots.laboratory.band import band_picture
 
-    figure = band_picture(band(length=6))
+    figure = band_picture(band(size=6))
     assert len(figure.axes) == 6
     text = " ".join(ax.get_title(loc="left") for ax in figure.axes)
     assert "T > 0" in text

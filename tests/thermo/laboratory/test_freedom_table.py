@@ -94,7 +94,7 @@ def test_every_number_is_what_is_known(beta: float) -> None:
 
 @pytest.mark.parametrize("beta", [0.0, 0.4])
 def test_more_states_than_a_number_can_say(beta: float) -> None:
-    table = freedom(beta, atoms=1000, spins_per_side=32, draws=100)
+    table = freedom(beta, atoms=1000, size=32, draws=100)
     assert any(count.value == math.inf for counts in table.systems for count in counts.counts)
     json.dumps(table.to_dict(), allow_nan=False)
     assert freedom_picture(table).axes
@@ -145,8 +145,8 @@ def test_no_more_than_the_modes_that_are_thawed() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [{"beta": math.inf}, {"beta": 1e-300}, {"beta": -1e-300}, {"beta": 1e300},
-     {"beta": math.nan}, {"atoms": 1}, {"atoms": 5000}, {"spins_per_side": 3},
-     {"spins_per_side": 40}, {"draws": 99}, {"seed": -1}],
+     {"beta": math.nan}, {"atoms": 1}, {"atoms": 5000}, {"size": 3},
+     {"size": 40}, {"draws": 99}, {"seed": -1}],
 )  # fmt: skip
 def test_bad_input(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidInputError, match="accepted"):

@@ -173,9 +173,9 @@ def test_too_few_sweeps_for_a_larger_lattice_are_refused_in_words_of_beta() -> N
 @pytest.mark.parametrize(
     ("wrong", "accepted"),
     [
-        ({"length": 8}, "12 or 18"),
-        ({"length": 24}, "12 or 18"),
-        ({"length": 12.0}, "an integer"),
+        ({"size": 8}, "12 or 18"),
+        ({"size": 24}, "12 or 18"),
+        ({"size": 12.0}, "an integer"),
         ({"sweeps": 499}, "an integer 500"),
         ({"seed": -1}, "0 … 2⁶⁴"),
         ({"threads": 0}, "accepted"),
@@ -188,6 +188,6 @@ def test_bad_input(wrong: dict[str, Any], accepted: str) -> None:
 
 
 def test_bad_input_at_the_command_line(tmp_path: Path) -> None:
-    for wrong in (["--length", "7"], ["--sweeps", "1"], ["--out", str(tmp_path / "a.gif")]):
+    for wrong in (["--size", "7"], ["--sweeps", "1"], ["--out", str(tmp_path / "a.gif")]):
         result = CliRunner().invoke(lab, ["nuclear", *wrong])
         assert isinstance(result.exception, InvalidInputError)

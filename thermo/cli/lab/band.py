@@ -13,7 +13,7 @@ __all__ = ["band_command"]
 
 
 def band_command(
-    length: Annotated[int, typer.Option("--length", help="Sites along each side, even.")] = 40,
+    size: Annotated[int, typer.Option("--size", help="Sites along each side, even.")] = 40,
     fermions: Annotated[
         float, typer.Option("--fermions", help="Of them per site, less than 1.")
     ] = 0.5,
@@ -40,4 +40,4 @@ def band_command(
     check_picture(out, overwrite)
     from thermo.laboratory.band import band
 
-    present(band(length, fermions, bosons, beta, hopping), out, as_json)
+    present(band(size, fermions, bosons, beta, hopping), out, as_json)

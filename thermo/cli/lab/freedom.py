@@ -19,7 +19,7 @@ def freedom_command(
     atoms: Annotated[
         int, typer.Option("--atoms", help="Of classical systems, and two-level systems.")
     ] = 64,
-    spins_per_side: Annotated[int, typer.Option("--spins", help="L of the L×L Ising torus.")] = 8,
+    size: Annotated[int, typer.Option("--size", help="L of the L×L Ising torus.")] = 8,
     draws: Annotated[int, typer.Option("--draws", help="Of each classical system.")] = 4000,
     out: PictureOption = None,
     overwrite: OverwriteFlag = False,
@@ -40,5 +40,5 @@ def freedom_command(
     check_picture(out, overwrite)
     from thermo.laboratory.freedom import freedom
 
-    found = freedom(beta, atoms=atoms, spins_per_side=spins_per_side, draws=draws, seed=seed)
+    found = freedom(beta, atoms=atoms, size=size, draws=draws, seed=seed)
     present(found, out, as_json)

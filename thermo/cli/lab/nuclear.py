@@ -13,8 +13,8 @@ __all__ = ["nuclear_command"]
 
 
 def nuclear_command(
-    length: Annotated[
-        int, typer.Option("--length", help="L of L³ spins: 12, or 18 from 20 000 sweeps on.")
+    size: Annotated[
+        int, typer.Option("--size", help="L of L³ spins: 12, or 18 from 20 000 sweeps on.")
     ] = 12,
     sweeps: Annotated[
         int, typer.Option("--sweeps", help="At the slower of the two transitions, at least 500.")
@@ -38,5 +38,5 @@ def nuclear_command(
     check_picture(out, overwrite)
     from thermo.laboratory.nuclear import nuclear
 
-    found = nuclear(length, sweeps, seed=seed, progress=True, checkpoint=checkpoint)
+    found = nuclear(size, sweeps, seed=seed, progress=True, checkpoint=checkpoint)
     present(found, out, as_json)

@@ -58,7 +58,7 @@ def plot_momenta(ax: Axes, found: Band, shown: int) -> Axes:
     """
     # A momentum at −π is one at +π: repeated there, so that all four corners are alike.
     n = np.pad(found.momentum_distribution[1, shown], (0, 1), mode="wrap")
-    edge = 1.0 + 1.0 / found.length  # in units of π
+    edge = 1.0 + 1.0 / found.size  # in units of π
     most = found.momentum_distribution[1].max()
     ax.imshow(
         n.T, origin="lower", extent=(-edge, edge, -edge, edge), cmap="cividis",
