@@ -8,10 +8,11 @@ more of them are in the upper level than in the lower. This is what happens next
 Ising spins with weak couplings.
 
 *First the spins agree among themselves.* Their energy in the field says −β₀, that of their
-couplings still says +β₀: there is no temperature at all (panel 5, t = 0: the points lie on no line
-through the origin). Exchanging energy with one another they find a common one, below zero (panel
-4), within a time T₂. *Then they give heat to the crystal*, for about a time T₁ that is much longer.
-β rises steadily through zero, while T goes to −∞ and comes back from +∞. It is never zero.
+couplings still says +β₀: there is no temperature at all (sixth panel, t = 0: the points lie on no
+line through the origin). Exchanging energy with one another they find a common one, below zero
+(fifth panel), within a time T₂. *Then they give heat to the crystal*, for about a time T₁ that is
+much longer. β rises steadily through zero, while T goes to −∞ and comes back from +∞. It is never
+zero.
 """
 
 from thermo import Ising
@@ -19,7 +20,7 @@ from thermo.laboratory import spin_reversal
 from thermo.lattice import square
 from thermo.plots.laboratory.spin_reversal import spin_reversal_picture
 
-found = spin_reversal(Ising(square(24), coupling=0.1, field=1.0), replicas=256, seed=1)
+found = spin_reversal(Ising(square(24), coupling=0.1, field=1.0), replicas=256)
 picture = spin_reversal_picture(found)
 
 # %%
@@ -36,7 +37,7 @@ print(found.table())
 # zero at T₁ ln 2 = 0.693 T₁. With couplings M takes longer, as seen above, since a spin among spins
 # that point the wrong way is turned less easily.
 
-free = spin_reversal(Ising(square(24), coupling=0.0, field=1.0), exchange=0.0, replicas=128, seed=2)
+free = spin_reversal(Ising(square(24), coupling=0.0, field=1.0), exchange=0.0, replicas=128)
 print(free.table())
 
 # %%
@@ -44,5 +45,5 @@ print(free.table())
 # master equation, nothing sampled. The demon takes a good part of so little energy, so the course
 # is another one; the two ways to compute it agree.
 
-small = spin_reversal(Ising(square(3), coupling=0.1, field=1.0), replicas=1000, seed=3)
+small = spin_reversal(Ising(square(3), coupling=0.1, field=1.0), replicas=1000)
 print(small.table())

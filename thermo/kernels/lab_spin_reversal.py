@@ -28,6 +28,7 @@ def neighbour_sum(spins, site, offsets, neighbours):
 def relax_and_exchange(
     spins: np.ndarray,
     purses: np.ndarray,
+    held: np.ndarray,
     streams: np.ndarray,
     attempts: np.ndarray,
     offsets: np.ndarray,
@@ -45,7 +46,9 @@ def relax_and_exchange(
     spins : (replicas, n) int8
         +1 and −1.
     purses : (replicas, 2) int64
-        What each demon has taken from bonds and from spins, b and m: its energy is J b + h m.
+        What each demon has taken from bonds and from spins since it began, b and m: by that its
+        energy has grown to J b + h m more than what it held.
+    held : (replicas,) float64
     streams : (replicas, 2) uint64
     attempts : (replicas,) int64
     offsets, neighbours : (n + 1,) int64, (2M,) int32
@@ -76,7 +79,7 @@ def relax_and_exchange(
             spin = np.int64(own[site])  # of which −2s goes to the lattice, and 2s to the demon …
             more_bonds = bonds - 2 * spin * around
             more_aligned = aligned - 2 * spin
-            energy = coupling * more_bonds + field * more_aligned
+            energy = held[replica] + coupling * more_bonds + field * more_aligned
             if -slack <= energy <= maximum + slack:
                 own[site] = -own[site]
                 bonds = more_bonds

@@ -15,6 +15,7 @@ __all__ = ["Measured", "derived", "measured"]
 
 FloatArray = NDArray[np.float64]
 
+_ROUNDING = 1e-14
 _BLOCKS = 64  # of replicas, at most
 
 
@@ -32,8 +33,10 @@ def measured(by_replica: FloatArray) -> Measured:
     >>> found.value, found.error
     (array([2., 5.]), array([1., 0.]))
     """
+    mean = by_replica.mean(axis=0)
     error = by_replica.std(axis=0, ddof=1) / math.sqrt(len(by_replica))
-    return Measured(np.asarray(by_replica.mean(axis=0)), np.asarray(error))
+    rounding = error <= _ROUNDING * np.abs(mean)  # which is what equal numbers differ by
+    return Measured(np.asarray(mean), np.where(rounding, 0.0, error))
 
 
 def derived(function: Callable[..., ArrayLike], *by_replica: FloatArray) -> Measured:

@@ -61,7 +61,8 @@ class Condition:
         >>> print(Condition.judged("isolated", "T₂/T₁", found, 0.1))
         holds    isolated: T₂/T₁ = 0.0200(10), to be at most 0.1
         """
-        value, error = float(found.value), float(np.nan_to_num(found.error))
+        value = float(found.value)
+        error = 0.0 if np.isinf(value) else float(found.error)
         verdict = "unclear"
         if abs(value) + 2.0 * error <= limit:
             verdict = "holds"
@@ -104,7 +105,11 @@ def ramsey_conditions(
     judged = (motion.times >= _SETTLED[0]) & (motion.times <= _SETTLED[1])
 
     def agreement(one: Reading, other: Reading, what: str) -> Condition:
-        apart = measured((one.by_replica - other.by_replica)[:, judged].mean(axis=1))
+        unknown = np.array(np.nan)
+        apart = Measured(unknown, unknown)
+        if judged.any():
+            with np.errstate(invalid="ignore"):  # ∞ − ∞
+                apart = measured((one.by_replica - other.by_replica)[:, judged].mean(axis=1))
         return Condition.judged("internal equilibrium", what, apart, limit)
 
     coupled = bool(np.isfinite(couplings.beta).all())

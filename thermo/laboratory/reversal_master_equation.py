@@ -13,16 +13,18 @@ from scipy.special import entr, gammaln
 from thermo.canonical import canonical
 from thermo.estimate.purse import demon_levels
 from thermo.laboratory.reversal_motion import ReversalMotion, local_fields, up_probabilities
+from thermo.laboratory.reversal_start import all_states, boltzmann
 from thermo.laboratory.spin_thermometers import read_demon, read_populations
 from thermo.models.ising import Ising
 from thermo.sampling.energy_grid import energy_spacing
 from thermo.thermometry import matching_beta
 
-__all__ = ["MOST_STATES", "ReversalMasterEquation", "solve_master_equation", "states_of"]
+__all__ = ["ReversalMasterEquation", "is_small", "solve_master_equation"]
 
 FloatArray = NDArray[np.float64]
 
-MOST_STATES = 2**16  # of lattice and demon: a few seconds
+_MOST_STATES = 2**16  # of lattice and demon
+_MOST_WORK = 1e9  # states times attempts: ten seconds
 
 _TAIL = 1e-15  # of Poisson's law, which is left out
 
@@ -40,6 +42,8 @@ class ReversalMasterEquation:
     equilibrium_entropy : ndarray, shape (times,)
         Per spin, of the canonical distribution with the same energy. It is never less than
         `entropy`, and more by KL(p‖canonical): by how far the spins are from internal equilibrium.
+    alignment : ndarray, shape (times,)
+        ⟨ε s⟩ per spin in its local field: 0 where the β of the populations is.
     purse : ndarray, shape (times,)
         Energy of the demon.
     beta_demon, beta_populations : ndarray, shape (times,)
@@ -50,19 +54,19 @@ class ReversalMasterEquation:
     energy: FloatArray
     entropy: FloatArray
     equilibrium_entropy: FloatArray
+    alignment: FloatArray
     purse: FloatArray
     beta_demon: FloatArray
     beta_populations: FloatArray
 
 
-def states_of(model: Ising, demon_maximum: float) -> float:
-    """Return how many states lattice and demon have; inf where energies have no spacing."""
-    spacing = energy_spacing(model)
-    if spacing is None:
-        return math.inf
-    return 2.0 ** min(model.lattice.n_sites, 1000) * (
-        math.floor(demon_maximum / spacing + 1e-9) + 1
-    )
+def is_small(motion: ReversalMotion) -> bool:
+    """Whether lattice and demon have few enough states to follow them all, for so long."""
+    spacing, n = energy_spacing(motion.model), motion.model.lattice.n_sites
+    if spacing is None or 2**n > _MOST_STATES:
+        return False
+    states = 2**n * len(demon_levels(motion.demon_maximum, spacing).energies)
+    return states <= _MOST_STATES and states * motion.attempts <= _MOST_WORK
 
 
 def solve_master_equation(motion: ReversalMotion) -> ReversalMasterEquation:
@@ -78,7 +82,7 @@ def solve_master_equation(motion: ReversalMotion) -> ReversalMasterEquation:
     Parameters
     ----------
     motion : ReversalMotion
-        At most `MOST_STATES` states of lattice and demon.
+        Of which `is_small` is true.
 
     Returns
     -------
@@ -89,20 +93,20 @@ def solve_master_equation(motion: ReversalMotion) -> ReversalMasterEquation:
     --------
     >>> from thermo.lattice import chain
     >>> motion = ReversalMotion(
-    ...     Ising(chain(4), 0.0, 1.0), 0.5, 0.5, 0.0, 4.0, np.log([1.0, 2.0, 4.0]), 1, 0)
+    ...     Ising(chain(4), 0.0, 1.0), 0.5, 0.5, 0.0, 4.0, np.log([1.0, 2.0, 4.0]),
+    ...     spins=np.ones((1, 4), dtype=np.int8), purses=np.zeros(1))
     >>> (solve_master_equation(motion).magnetization / np.tanh(0.5)).round(9) + 0.0
     array([-1. ,  0. ,  0.5])
     """
     model, spacing = motion.model, energy_spacing(motion.model)
-    assert spacing is not None, "states_of says so"
+    assert spacing is not None, "is_small says so"
     n = model.lattice.n_sites
-    numbers = np.arange(2**n)
-    spins = 1 - 2 * (numbers[:, None] >> np.arange(n) & 1)  # bit i is the state of site i
+    spins = all_states(n)
     demon = np.asarray(demon_levels(motion.demon_maximum, spacing).energies)
     step = _one_attempt(motion, spins, spacing, len(demon))
 
     energies = model.energy(spins)
-    p = np.multiply.outer(_boltzmann(energies, motion.beta), _boltzmann(demon, motion.beta))
+    p = np.multiply.outer(boltzmann(energies, motion.beta), boltzmann(demon, motion.beta))
     p = p[::-1].ravel()  # flipped: each state is the complement of another
     attempts = np.diff(motion.times, prepend=0.0) * n * (1.0 + motion.exchange)
     by_time = []
@@ -121,20 +125,11 @@ def solve_master_equation(motion: ReversalMotion) -> ReversalMasterEquation:
         energy=energy / n,
         entropy=entr(lattice).sum(axis=1) / n,
         equilibrium_entropy=same_energy.entropy / n,
+        alignment=(counts[..., 0] - counts[..., 1]) @ local_fields(model) / n,
         purse=purse,
         beta_demon=read_demon(purse[None], motion.demon_maximum, spacing).beta,
         beta_populations=read_populations(counts[None], local_fields(model)).beta,
     )
-
-
-def _boltzmann(energies: FloatArray, beta: float) -> FloatArray:
-    """Probabilities of states, all of the same weight at β = 0, and at ±∞ those at the end."""
-    if math.isinf(beta):
-        weights = (np.sign(beta) * energies == np.min(np.sign(beta) * energies)).astype(np.float64)
-    else:
-        exponents = -beta * energies
-        weights = np.exp(exponents - exponents.max())
-    return weights / weights.sum()
 
 
 def _around(model: Ising, spins: NDArray[np.int64]) -> NDArray[np.int64]:

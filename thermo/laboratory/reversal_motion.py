@@ -18,12 +18,11 @@ __all__ = ["ReversalMotion", "local_fields", "up_probabilities"]
 FloatArray = NDArray[np.float64]
 
 _MOST_PIECES = 16  # of the replicas
-_BEFORE = 1.0  # attempts with the demon for each with the bath, until the field is reversed
 
 
 @dataclass(frozen=True, eq=False)
 class ReversalMotion(Motion):
-    """Replicas in equilibrium at `beta`, all spins of which are flipped at t = 0.
+    """Replicas in equilibrium, all spins of which are flipped at t = 0.
 
     To flip all spins and to reverse the field are the same: the bonds notice neither.
 
@@ -36,12 +35,16 @@ class ReversalMotion(Motion):
     model : Ising
         Couplings and field uniform; the field is that after the reversal.
     beta, bath_beta : float
+        β₀ of `spins` and `purses`, and of the bath.
     exchange : float
         Attempts with the demon for each with the bath.
     demon_maximum : float
     times : ndarray
         In units of T₁, rising from 0.
-    replicas, burn_in : int
+    spins : ndarray of ±1, shape (replicas, n)
+        In equilibrium, before they are flipped.
+    purses : ndarray, shape (replicas,)
+        What the demons have then; among the multiples of the spacing of energies, if there is one.
     """
 
     what: ClassVar[str] = "relaxing"
@@ -52,12 +55,23 @@ class ReversalMotion(Motion):
     exchange: float
     demon_maximum: float
     times: FloatArray
-    replicas: int
-    burn_in: int
+    spins: NDArray[np.int8]
+    purses: FloatArray
+
+    @property
+    def replicas(self) -> int:
+        """How many lattices, each with its demon."""
+        return len(self.spins)
 
     @property
     def pieces(self) -> int:
         return min(self.replicas, _MOST_PIECES)
+
+    @property
+    def attempts(self) -> float:
+        """How many moves of one lattice are attempted, on average."""
+        sites = self.model.lattice.n_sites
+        return float(self.times[-1]) * (1.0 + self.exchange) * sites
 
     @property
     def steps(self) -> int:
@@ -65,9 +79,8 @@ class ReversalMotion(Motion):
 
     @property
     def moves_per_step(self) -> int:
-        whole = float(self.times[-1]) * (1.0 + self.exchange) + self.burn_in * (1.0 + _BEFORE)
-        sites = self.model.lattice.n_sites * -(-self.replicas // self.pieces)
-        return max(1, round(whole * sites / self.steps))
+        lattices = -(-self.replicas // self.pieces)
+        return max(1, round(self.attempts * lattices / self.steps))
 
     @property
     def bytes_per_step(self) -> int:
@@ -76,10 +89,10 @@ class ReversalMotion(Motion):
         return -(-self.replicas // self.pieces) * 4 * observed  # it is made into real numbers
 
     def begin(self, piece: int, seed: np.random.SeedSequence) -> Reversal:
-        some = range(
+        some = slice(
             self.replicas * piece // self.pieces, self.replicas * (piece + 1) // self.pieces
         )
-        return Reversal(self, len(some), seed)
+        return Reversal(self, some, seed)
 
 
 class Reversal:
@@ -89,12 +102,13 @@ class Reversal:
     between two times is drawn from Poisson's law, so that time is continuous.
     """
 
-    def __init__(self, motion: ReversalMotion, replicas: int, seed: np.random.SeedSequence) -> None:
+    def __init__(self, motion: ReversalMotion, some: slice, seed: np.random.SeedSequence) -> None:
         model = motion.model
         self._motion = motion
-        start, clock, streams = seed.spawn(3)
-        self._spins = model.random_spins(np.random.Generator(np.random.PCG64(start)), replicas)
+        self._spins, self._held = -motion.spins[some], motion.purses[some]
+        replicas = len(self._spins)
         self._purses = np.zeros((replicas, 2), dtype=np.int64)
+        clock, streams = seed.spawn(2)
         self._streams = streams.generate_state(2 * replicas, np.uint64).reshape(replicas, 2)
         rates = np.diff(motion.times) * (1.0 + motion.exchange) * model.lattice.n_sites
         self._attempts = np.random.Generator(np.random.PCG64(clock)).poisson(
@@ -109,37 +123,33 @@ class Reversal:
         purse = np.empty((len(self._spins), steps))
         for step in range(steps):
             done = int(self._step[0])
-            if done == 0:
-                sweeps = motion.burn_in * lattice.n_sites * (1.0 + _BEFORE)
-                before = np.full(len(self._spins), round(sweeps), dtype=np.int64)
-                self._attempt(before, motion.beta, _BEFORE)
-                self._spins = -self._spins
-            else:
-                self._attempt(self._attempts[done - 1], motion.bath_beta, motion.exchange)
+            if done:
+                self._attempt(self._attempts[done - 1])
             self._step[0] += 1
             count_classes(self._spins, lattice.offsets, lattice.adjacency, counts[step])
             purse[:, step] = self._demon_energy()
         return {"counts": np.ascontiguousarray(counts.swapaxes(0, 1)), "purse": purse}
 
-    def _attempt(self, attempts: NDArray[np.int64], beta: float, exchange: float) -> None:
-        model = self._motion.model
+    def _attempt(self, attempts: NDArray[np.int64]) -> None:
+        motion, model = self._motion, self._motion.model
         relax_and_exchange(
             self._spins,
             self._purses,
+            self._held,
             self._streams,
             attempts,
             model.lattice.offsets,
             model.lattice.adjacency,
-            up_probabilities(model, beta),
-            1.0 / (1.0 + exchange),
+            up_probabilities(model, motion.bath_beta),
+            1.0 / (1.0 + motion.exchange),
             model.coupling,
             model.field,
-            self._motion.demon_maximum,
+            motion.demon_maximum,
         )
 
     def _demon_energy(self) -> FloatArray:
         model = self._motion.model
-        energy = self._purses @ np.array([model.coupling, model.field])
+        energy = self._held + self._purses @ np.array([model.coupling, model.field])
         return np.clip(energy, 0.0, self._motion.demon_maximum)  # where rounding left it outside
 
     def state(self) -> dict[str, np.ndarray]:

@@ -12,19 +12,19 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from thermo.arguments import as_real, finite_number, shown, whole_number
+from thermo.arguments import as_real, checked_seed, finite_number, shown, whole_number
 from thermo.errors import InvalidInputError, UnboundedSpectrumError
 from thermo.laboratory.finding import Experiment, Finding
 from thermo.laboratory.measured import Measured, derived, measured
 from thermo.laboratory.ramsey import Condition, ramsey_conditions
 from thermo.laboratory.relaxation_courses import agreement_time, entropy_along, integral, zero_of
 from thermo.laboratory.reversal_master_equation import (
-    MOST_STATES,
     ReversalMasterEquation,
+    is_small,
     solve_master_equation,
-    states_of,
 )
 from thermo.laboratory.reversal_motion import ReversalMotion, local_fields, up_probabilities
+from thermo.laboratory.reversal_start import equilibrium_purses, equilibrium_spins
 from thermo.laboratory.spin_thermometers import (
     read_demon,
     read_field_and_couplings,
@@ -41,7 +41,9 @@ __all__ = ["SpinReversal", "spin_reversal"]
 FloatArray = NDArray[np.float64]
 
 _CERTAIN = 4.0  # standard errors
-_SMOOTH, _SCATTERED = 5, 3  # degrees of the polynomials whose zeros are taken
+_MOST_ATTEMPTS = 1e12  # of all lattices: half a day of one core
+_LEAST_REPLICAS = 16  # for an error that is known to a fifth
+_PREPARATION = 1 << 20  # spawn keys from here on are no pieces
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +63,10 @@ class SpinReversal(Experiment):
     magnetization, energy : Measured, (K,)
         Per spin, along the new field.
     entropy : Measured, (K,)
-        Per spin, *if* the spins are in internal equilibrium: ln 2 + ∫ β dE from where β = 0, with β
-        of the populations. It does not see what the spins' agreeing on one temperature at first
-        makes of entropy, since that costs no energy. nan if β does not pass through 0.
+        Per spin, of spins in internal equilibrium: ln 2 + ∫ β dE from where β = 0, with β of the
+        populations. nan where they are not (with couplings, before T₂), and everywhere if β does
+        not pass through 0. What the spins' agreeing makes of entropy costs no energy and is not in
+        it.
     beta_demon, beta_populations : Measured, (K,)
         What the two thermometers read.
     beta_field, beta_couplings : Measured, (K,)
@@ -76,7 +79,8 @@ class SpinReversal(Experiment):
     log_ratio : Measured, (K, C)
         ln(spins up / spins down) in each class: 2βε in equilibrium; nan where one is missing.
     zero_of_magnetization, zero_of_beta, zero_of_demon : Measured
-        When M, β of the populations and β of the demon pass through 0, with errors; nan if never.
+        When M, β of the populations and β of the demon pass through 0 from below, with errors; nan
+        if they never do, and where the error would be more than a third of it.
     zeros_apart : Measured
         By how much later M does so than β of the populations.
     internal_time : Measured
@@ -84,7 +88,7 @@ class SpinReversal(Experiment):
     heat_balance : Measured
         Energy lost less heat given to the bath, per spin: 0 by the first law.
     master : ReversalMasterEquation or None
-        The same without chance, for small lattices.
+        The same without chance, for small lattices and not too many moves.
     conditions : tuple of Condition
         Ramsey's.
     """
@@ -130,10 +134,12 @@ class SpinReversal(Experiment):
     @property
     def has_temperature(self) -> bool:
         """Whether the spins had one: no condition of internal equilibrium fails."""
-        return not any(
-            condition.name == "internal equilibrium" and condition.verdict == "fails"
-            for condition in self.conditions
-        )
+        return not _fails(self.conditions)
+
+    @property
+    def demon_middle(self) -> float:
+        """What a demon has at β = 0: half of what it can have."""
+        return largest_change(self.model)
 
     @property
     def _aim(self) -> float:
@@ -153,7 +159,7 @@ class SpinReversal(Experiment):
             for zero in (self.zero_of_magnetization, self.zero_of_beta, self.zero_of_demon)
         )
         when, source, doubt = self._expected_zeros()
-        return (
+        found = (
             _finding("M = 0 at t/T₁", of_m, when[0], source, doubt),
             _finding("β = 0 at t/T₁ (populations)", of_beta, when[1], source, doubt),
             _finding("β = 0 at t/T₁ (demon)", of_demon, when[2], source, doubt),
@@ -164,17 +170,15 @@ class SpinReversal(Experiment):
                     expected=0.0, source="from smaller to larger β"),
             *self._beside_the_master_equation(),
         )  # fmt: skip
+        return tuple(finding for finding in found if not math.isnan(finding.value))
 
     def _expected_zeros(self) -> tuple[tuple[float | None, ...], str, float]:
         """When M and β of both thermometers are 0, in T₁; who says so; and how uncertain it is."""
         if self.master is not None:
             times, exact = self.time / self.relaxation_time, self.master
+            courses = (exact.magnetization, exact.alignment, self.demon_middle - exact.purse)
             return (
-                (
-                    zero_of(times, exact.magnetization, _SMOOTH),
-                    zero_of(times, exact.beta_populations, _SMOOTH),
-                    zero_of(times, exact.beta_demon, _SCATTERED),
-                ),
+                tuple(zero_of(times, course[None]).when for course in courses),
                 "master equation",
                 0.0,
             )
@@ -183,17 +187,21 @@ class SpinReversal(Experiment):
             law = "T₁ ln 2" if self._aim == 1.0 else "T₁ ln(1 + M₀/M_b)"
             if self.exchange == 0.0:
                 return (when, when, None), law, 0.0
-            # The demon may have 4h, and what it takes is missing from the n M₀ h of the spins.
-            n, start = self.model.lattice.n_sites, math.tanh(self.beta * self.model.field)
-            return (when, when, when), law, 2.0 / abs(n * start)
+            # The demon takes up to 2h until then, which the bath takes in 2/(n M_b) of T₁.
+            n, aim = self.model.lattice.n_sites, math.tanh(self.bath_beta * self.model.field)
+            return (when, when, when), law, 2.0 / abs(n * aim)
+        if self._aim > 0.0:
+            return (None, None, None), f"{math.log1p(1.0 / self._aim):.3f} without couplings", 0.0
         return (None, None, None), "", 0.0
 
     def _of_the_couplings(self) -> tuple[Finding, ...]:
         if self.model.coupling == 0.0:
             return ()
         apart = self.zeros_apart * (1.0 / self.relaxation_time)
+        lag = float(self.internal_time.value) / self.relaxation_time
         together = () if self.master is not None else (
-            _finding("M = 0 less β = 0, t/T₁", apart, 0.0, "internal equilibrium"),
+            _finding("M = 0 less β = 0, t/T₁", apart, 0.0, "internal equilibrium, within T₂",
+                     lag if math.isfinite(lag) else 0.0),
         )  # fmt: skip
         start = (
             _finding("β in the field at t = 0", self.beta_field[0], -self.beta, "−β₀"),
@@ -203,11 +211,12 @@ class SpinReversal(Experiment):
 
     def _heat_uphill(self) -> int:
         """At how many times heat flows to what the demon says is hotter, as far as errors tell."""
-        apart = self.bath_beta - self.beta_demon.value  # > 0: the spins are hotter
-        certain = (np.abs(self.heat.value) > _CERTAIN * self.heat.error) & (
-            np.abs(apart) > _CERTAIN * self.beta_demon.error
-        )
-        return int((certain & (self.heat.value * apart < 0.0)).sum())
+        with np.errstate(invalid="ignore"):  # ∞ − ∞ and 0 · ∞
+            apart = self.bath_beta - self.beta_demon.value  # > 0: the spins are hotter
+            certain = (np.abs(self.heat.value) > _CERTAIN * self.heat.error) & (
+                np.abs(apart) > _CERTAIN * self.beta_demon.error
+            )
+            return int((certain & (self.heat.value * apart < 0.0)).sum())
 
     def _beside_the_master_equation(self) -> tuple[Finding, ...]:
         if self.master is None:
@@ -223,6 +232,11 @@ class SpinReversal(Experiment):
         )  # fmt: skip
 
 
+def _fails(conditions: tuple[Condition, ...]) -> bool:
+    """Whether the spins are not in internal equilibrium."""
+    return any(one.name == "internal equilibrium" and one.verdict == "fails" for one in conditions)
+
+
 def _finding(
     what: str,
     found: Measured,
@@ -235,8 +249,10 @@ def _finding(
 
 
 def _rms_deviation(found: Measured, exact: FloatArray) -> float:
-    """Root mean square of what is measured less what is exact, in standard errors."""
-    sampled = found.error > 0.0
+    """Root mean square of what is measured less what is exact, in standard errors; or nan."""
+    sampled = (found.error > 0.0) & np.isfinite(found.value) & np.isfinite(exact)
+    if not sampled.any():
+        return math.nan
     off = (found.value[sampled] - exact[sampled]) / found.error[sampled]
     return float(np.sqrt(np.mean(off**2)))
 
@@ -251,7 +267,7 @@ def spin_reversal(
     duration: float = 4.0,
     points: int = 80,
     replicas: int = 512,
-    burn_in: int = 50,
+    burn_in: int = 1000,
     seed: int = 0,
     threads: int | None = None,
     executor: Executor | None = None,
@@ -294,6 +310,7 @@ def spin_reversal(
     exchange : float
         Moves with a demon (microcanonical: `thermo.sampling.demon`) for each with the bath, at
         least 0. They stand for the spin–spin interactions: T₂ is about 0.6/`exchange` of T₁.
+        At most 10¹² moves in all, half a day of one core.
     relaxation_time : float
         T₁ > 0; only the unit of time depends on it.
     duration : float
@@ -301,9 +318,11 @@ def spin_reversal(
     points : int
         Times at which is measured: duration·(k/points)² for k = 0 … points; at least 16.
     replicas : int
-        Independent lattices, each with a demon; at least 8.
+        Independent lattices, each with a demon; at least 16.
     burn_in : int
-        Sweeps at β₀ before the reversal.
+        Sweeps at β₀ before the reversal, at least 1, and four times as many in which the lattices
+        show whether they are in equilibrium. Of no use without couplings and for up to 16 spins,
+        which begin exactly in equilibrium.
     seed : int
         0 … 2⁶⁴ − 1; the same bits for any threads, executor and interruption.
     threads, executor, progress, checkpoint
@@ -322,6 +341,11 @@ def spin_reversal(
     CheckpointError
         As in `thermo.simulate`.
 
+    Warns
+    -----
+    EquilibrationWarning, UncertaintyWarning
+        As `thermo.simulate` at β₀: where the spins were not in equilibrium before the reversal.
+
     Notes
     -----
     Time is continuous: the number of moves between two times is drawn from Poisson's law. In terms
@@ -329,15 +353,16 @@ def spin_reversal(
     e^{−t/T₁}.
 
     The demon has up to twice the largest change of energy by one spin; that is the share of its
-    purse in what the spins lose, and in small lattices not little. It was in equilibrium with the
-    spins before and knows nothing of the reversal. Its average over the replicas tells β if their
+    purse in what the spins lose, and in small lattices not little. It was in equilibrium at β₀
+    before and knows nothing of the reversal. Its average over the replicas tells β if their
     energies are spread as in the canonical ensemble, as they are before and, about, on the way.
 
     The entropy is Clausius', from β and E as measured; for small lattices ``found.master.entropy``
     is Gibbs', which needs no equilibrium.
 
-    Not for strong couplings at low temperature, where 50 sweeps from random spins are no
-    equilibrium: findings on β at t = 0 tell.
+    β of the populations is 0 when the spins point along their local fields as often as against
+    them, and that of the demon when its purse is half full. These averages, and not the
+    temperatures, are what the zeros are taken of: they have no bias of few replicas.
 
     References
     ----------
@@ -353,8 +378,9 @@ def spin_reversal(
     True
     """
     motion, unit = _checked(
-        model, beta, bath_beta, exchange, relaxation_time, duration, points, replicas, burn_in
-    )
+        model, beta, bath_beta, exchange, relaxation_time, duration, points, replicas, burn_in,
+        checked_seed(seed), threads,
+    )  # fmt: skip
     observed = follow(
         motion,
         seed=seed,
@@ -377,6 +403,8 @@ def _checked(
     points: int,
     replicas: int,
     burn_in: int,
+    seed: int,
+    threads: int | None,
 ) -> tuple[ReversalMotion, float]:
     model = Ising(square(32), 0.1, 1.0) if model is None else model
     if not isinstance(model, Ising):
@@ -405,17 +433,40 @@ def _checked(
     unit = finite_number(relaxation_time, "relaxation_time", positive=True)
     length = finite_number(duration, "duration", positive=True)
     steps = whole_number(points, "points", 16)
+    lattices = whole_number(replicas, "replicas", _LEAST_REPLICAS)
+    _check_attempts(ratio, length, lattices, model.lattice.n_sites)
+    sweeps = whole_number(burn_in, "burn_in", 1)
+    before = np.random.SeedSequence(seed, spawn_key=(_PREPARATION,))
+    of_spins, of_demons = before.spawn(2)
+    maximum = 2.0 * largest_change(model)
     motion = ReversalMotion(
         model=model,
         beta=start,
         bath_beta=bath,
         exchange=ratio,
-        demon_maximum=2.0 * largest_change(model),
+        demon_maximum=maximum,
         times=length * (np.arange(steps + 1) / steps) ** 2,
-        replicas=whole_number(replicas, "replicas", 8),
-        burn_in=whole_number(burn_in, "burn_in", 0),
+        spins=equilibrium_spins(model, start, lattices, sweeps, of_spins, threads),
+        purses=equilibrium_purses(model, start, maximum, lattices, of_demons),
     )
     return motion, unit
+
+
+def _check_attempts(exchange: float, duration: float, replicas: int, sites: int) -> None:
+    """Refuse what would take days, saying what would not."""
+    attempts = (1.0 + exchange) * duration * replicas * sites
+    if attempts > _MOST_ATTEMPTS:
+        share = _MOST_ATTEMPTS / attempts
+        offers = [f"duration of at most {share * duration:.2g}"]
+        if share * (1.0 + exchange) > 1.0:
+            offers.append(f"exchange of at most {share * (1.0 + exchange) - 1.0:.2g}")
+        if share * replicas >= _LEAST_REPLICAS:
+            offers.append(f"at most {math.floor(share * replicas)} replicas")
+        raise InvalidInputError(
+            f"duration = {duration:g}, exchange = {exchange:g}, {replicas} replicas and {sites} "
+            f"spins were given: {attempts:.2g} moves; accepted: {_MOST_ATTEMPTS:.0g}, that is a "
+            + ", or ".join(offers)
+        )
 
 
 def _beta(value: float, name: str) -> float:
@@ -433,6 +484,10 @@ def _analysed(
     n, fields = model.lattice.n_sites, local_fields(model)
     saturated = 2.0 * up_probabilities(model, motion.bath_beta) - 1.0  # tanh β_b ε
     sums = np.arange(len(fields)) - len(fields) // 2
+    if model.coupling == 0.0:  # the neighbours do not matter: all spins are in one field
+        counts, fields, saturated, sums = (
+            counts.sum(axis=2, keepdims=True), fields[:1], saturated[:1], 0 * sums[:1]
+        )  # fmt: skip
     met = counts.any(axis=(0, 1, 3))
     fields, saturated, sums, counts = fields[met], saturated[met], sums[met], counts[:, :, met]
     number, excess = counts.sum(axis=-1), counts[..., 0] - counts[..., 1]
@@ -450,8 +505,18 @@ def _analysed(
         several = [demon.by_replica, populations.by_replica]
     internal_time = derived(partial(agreement_time, times), *several)
 
-    small = states_of(model, motion.demon_maximum) <= MOST_STATES
-    zero, demon_zero = (partial(zero_of, times, degree=k) for k in (_SMOOTH, _SCATTERED))
+    alignment = excess @ fields / n  # 0 where β of the populations is
+    of_m, of_beta = zero_of(times, magnetization), zero_of(times, alignment)
+    of_demon = zero_of(times, 0.5 * motion.demon_maximum - purse)
+    entropy = derived(
+        partial(entropy_along, times, when=of_beta.when),
+        magnetization, energy, populations.by_replica,
+    )  # fmt: skip
+    conditions = ramsey_conditions(motion, demon, populations, field, couplings, internal_time)
+    if model.coupling != 0.0:  # not before the spins have one temperature, if they ever do
+        since = float(np.nan_to_num(internal_time.value, posinf=np.inf))
+        settled = (times > since) & (not _fails(conditions))
+        entropy.value[~settled] = np.nan
     return SpinReversal(
         model=model,
         beta=motion.beta,
@@ -462,9 +527,7 @@ def _analysed(
         time=unit * times,
         magnetization=measured(magnetization),
         energy=measured(energy),
-        entropy=derived(
-            partial(entropy_along, times, top=math.log(2.0)), energy, populations.by_replica
-        ),
+        entropy=entropy,
         beta_demon=Measured(demon.beta, demon.error),
         beta_populations=Measured(populations.beta, populations.error),
         beta_field=Measured(field.beta, field.error),
@@ -472,15 +535,14 @@ def _analysed(
         heat=measured(heat) * (1.0 / unit),
         local_field=fields,
         log_ratio=_log_ratio(counts),
-        zero_of_magnetization=derived(zero, magnetization) * unit,
-        zero_of_beta=derived(zero, populations.by_replica) * unit,
-        zero_of_demon=derived(demon_zero, demon.by_replica) * unit,
-        zeros_apart=derived(lambda m, b: zero(m) - zero(b), magnetization, populations.by_replica)
-        * unit,
+        zero_of_magnetization=of_m.measured * unit,
+        zero_of_beta=of_beta.measured * unit,
+        zero_of_demon=of_demon.measured * unit,
+        zeros_apart=measured(of_m.by_replica - of_beta.by_replica) * unit,
         internal_time=internal_time * unit,
         heat_balance=measured(lost - integral(times, heat)[:, -1]),
-        master=solve_master_equation(motion) if small else None,
-        conditions=ramsey_conditions(motion, demon, populations, field, couplings, internal_time),
+        master=solve_master_equation(motion) if is_small(motion) else None,
+        conditions=conditions,
     )
 
 
