@@ -2,8 +2,8 @@
 
 Experiment 5 of docs/brownian_experiments.rst, greedy decoding under fresh noise on the head as a
 sampler, and experiment 6, the memory of the noise: with the text given, variances and correlations
-of the logits along it under frozen, fresh and wandering weights; how the entropy of the likeliest
-tokens grows; and which texts run into loops. Usage:
+of the logits along it under frozen, fresh and wandering weights; how the Rényi entropy of the
+likeliest tokens grows; and which texts run into loops. Usage:
 ``python benchmarks/brownian_decoding.py [--json FILE] [--tiny] [--only 6]``. Takes about four
 minutes of a core.
 """
@@ -94,8 +94,10 @@ def main() -> None:
         f"σ = {s.choice_sigma} on all weights, {s.choosers} draws. Texts: noise on all "
         f"weights, {s.prompts} prompts of {s.prompt_tokens} tokens, {s.texts} texts "
         "from each; softmax at the T of as many tokens that are not the likeliest; errors over "
-        "prompts. Confirmed: within 4 errors (the worst of six lags: 4.5); too rough: an error "
-        "above 0.1 of a correlation or 0.05 of a share, or an order that is not resolved.",
+        "prompts. Rényi entropies of order 2 from pairs of draws that agree, as far as 30 of them "
+        "do. Confirmed: within 3 errors (the worst of six lags: 4, which is as rare); too rough: "
+        "an error above 0.1 of a correlation, 0.05 of a share or 0.02 of one that is said to "
+        "stay, or an order that is not resolved.",
         lines,
         EXPERIMENTS,
         "brownian_decoding",

@@ -1,7 +1,7 @@
 """What weight noise remembers along a given text (experiment 6), a part of `brownian_decoding.py`.
 
 Variances and correlations of the logits under frozen, fresh and wandering weights; and the
-likeliest tokens as one long choice: how its entropy grows.
+likeliest tokens as one long choice: how its Rényi entropy of order 2 grows.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ PLACES: dict[str, str | list[str]] = {
 KEYS = ("head", "attention")
 LAGS = (1, 2, 4, 8, 16, 32)
 CORRELATION = Rule(rough=0.1, unit=1.0)
+LARGEST = Rule(errors=4.0)  # of six lags, with 31 degrees of freedom: as rare as 3 errors of one
+AGREEING = 30  # pairs of draws, below which their share is known to worse than a fifth
 
 
 def along_a_text(
@@ -84,7 +86,7 @@ def along_a_text(
                     )
                 )
                 quantity = f"{place}: largest |z| of {len(lags)} lags from ρˢ, {path}"
-                lines.append(Line(6, quantity, 0.0, off, 1.0, Rule(errors=4.5)))
+                lines.append(Line(6, quantity, 0.0, off, 1.0, LARGEST))
     return lines, curves
 
 
@@ -126,7 +128,7 @@ def ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> tuple[float
 def choices(
     model: LanguageModel, ids: NDArray[np.int64], sigma: float, n: int, choosers: int
 ) -> tuple[list[Line], dict[str, Any]]:
-    """The likeliest tokens along a given text as one long choice, and its entropy over draws."""
+    """The likeliest tokens along a text as one long choice, and its Rényi entropy over draws."""
     tokens = torch.from_numpy(ids[:n])
     lengths = np.arange(1, n + 1)
     curves: dict[str, Any] = {"length": lengths.tolist(), "sigma": sigma}
@@ -177,21 +179,28 @@ def growth(path: str, wanted: str, chosen: NDArray[np.int64]) -> Line:
     """The exponent a of H₂ ∝ Xᵃ over the last four-fold of X, the sum of each position's own H₂.
 
     Texts are not alike everywhere: X, what independent positions would have, counts instead of n.
+    It ends where so few pairs of draws still agree that H₂ is not known; beyond, nothing is said.
     """
-    total = entropies_alone(chosen)
-    quarter = int(np.searchsorted(total, total[-1] / 4))
+    count = len(chosen)
+    limit = math.log(count * (count - 1) / 2 / min(AGREEING, count))
+    together, total = pair_entropy(chosen), entropies_alone(chosen)
+    last = max(int(np.searchsorted(together, limit, side="right")) - 1, 0)
+    quarter = int(np.searchsorted(total, total[last] / 4))
 
     def exponent(strings: NDArray[np.int64]) -> float:
-        first, last = pair_entropy(strings)[[quarter, -1]]
-        if not 0 < first < last < math.inf:
+        first, final = pair_entropy(strings)[[quarter, last]]
+        if not 0 < first < final < math.inf:
             return math.nan  # too few draws: all agree, or none
-        return math.log(last / first) / math.log(total[-1] / total[quarter])
+        return math.log(final / first) / math.log(total[last] / total[quarter])
 
-    groups = np.array_split(np.arange(len(chosen)), min(16, len(chosen)))
+    groups = np.array_split(np.arange(count), min(16, count))
     left = [exponent(np.delete(chosen, group, axis=0)) for group in groups]
     value, error = exponent(chosen), float(delete_one_error(left))
-    x = len(total)
-    logarithm = math.log(math.log(x) / math.log(x / 4)) / math.log(4)
+    n = last + 1
+    logarithm = math.log(math.log(n) / math.log(quarter + 1)) / math.log(4) if quarter else 0.0
     expected = 1.0 if wanted == "n" else logarithm
-    quantity = f"entropy of the likeliest tokens along {x} positions, {path}: exponent, of {wanted}"
+    quantity = (
+        f"Rényi entropy H₂ of the likeliest tokens, {together[quarter]:.1f} nats of {quarter + 1} "
+        f"positions to {together[last]:.1f} of {n}, {path}: exponent, of {wanted}"
+    )
     return Line(6, quantity, expected, value, error, key=True)

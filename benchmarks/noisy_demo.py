@@ -32,7 +32,6 @@ from llm_bridge.spectrum import thermodynamics
 __all__ = ["SEED", "Laboratory", "Part", "Settings", "run", "within"]
 
 SEED = 6
-ERRORS = 3.0  # how far from its prediction a number may be
 ROUGH = 0.2  # errors of more than this share prove nothing
 
 
@@ -135,7 +134,7 @@ class Laboratory:
 
 def within(share: float = 0.05, *, paired: bool = False) -> Rule:
     """Within three errors, or within what orders beyond the leading one may add."""
-    return Rule(errors=ERRORS, within=share, rough=ROUGH, paired=paired)
+    return Rule(within=share, rough=ROUGH, paired=paired)
 
 
 Part = Callable[[Laboratory, dict[str, Any]], Iterator[Line]]
@@ -174,8 +173,8 @@ def run(
         f"The demo model on {settings.positions} positions of held-out text, "
         f"{settings.pairs} antithetic pairs of draws, predictions from the same directions in "
         "weight space. σ relative to the rms of each tensor; entropies in nats per position. "
-        f"Confirmed: within {ERRORS:g} errors; where higher orders or other approximations show, "
-        f"within the share that is stated. Too rough: an error of more than {ROUGH:.0%}.",
+        f"Confirmed: within {Rule().errors:g} errors; where higher orders or other approximations "
+        f"show, within the share that is stated. Too rough: an error of more than {ROUGH:.0%}.",
         lines,
         {number: each for number, (each, _) in experiments.items()},
         script,

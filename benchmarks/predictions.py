@@ -28,7 +28,8 @@ class Rule:
     Attributes
     ----------
     errors : float
-        Within so many standard errors: "confirmed".
+        Within so many standard errors: "confirmed". Of 370 lines whose prediction is right, one is
+        refuted by 3 errors; for the largest of several deviations the number that is as rare.
     within : float
         Or within this share of the prediction, where it is of leading order only: "confirmed
         within 5 %".
@@ -44,7 +45,7 @@ class Rule:
         shown in common: it is no excuse, only `within` counts.
     """
 
-    errors: float = 4.0
+    errors: float = 3.0
     within: float = 0.0
     rough: float = math.inf
     unit: float = 0.0

@@ -1,8 +1,10 @@
 """What weight noise costs, against the same model without noise, with one thread.
 
 Noise in function space for decoding and for whole texts, fresh and frozen, and the other machines
-beside it. Every ratio is of alternating runs of the same process; every prediction is made before
-its measurement, from counted multiplications and the speeds of this machine. Usage:
+beside it. Whole texts are what a user calls, `sample_logits` against `LanguageModel.logits`. Every
+ratio is of alternating runs of the same process; every prediction is made before its measurement,
+from counted multiplications and the speeds of this machine.
+Usage:
 ``python benchmarks/weight_noise.py [--json FILE] [--only NAME …] [--tiny]``. Takes about five
 minutes of a core and 8 GB. With ``--only`` the other rows of an existing file are kept.
 """
@@ -30,7 +32,9 @@ from llm_bridge.brownian.function_space import FunctionSpaceNoise
 from llm_bridge.brownian.kicks import kick, stream_of
 from llm_bridge.brownian.noise import WeightNoise
 from llm_bridge.brownian.normal_rows import NormalRows
+from llm_bridge.brownian.sampling import sample_logits
 from llm_bridge.brownian.selection import selected_tensors
+from llm_bridge.models import LanguageModel
 
 COLUMNS = [
     "what", "width", "parameters, M", "clean, ms", "noisy, ms", "ratio", "predicted", "target",
@@ -130,8 +134,11 @@ def stack(width: int) -> list[tuple[int, tuple[int, ...]]]:
     return shapes(width) * DEPTHS[width] + [(width, (VOCABULARY[width],))]
 
 
-def expected_text(width: int, positions: int, correlation: str) -> float:
-    """Ratio for a text in one pass: time for products, of which the triangles take their part."""
+def expected_text(width: int, positions: int, correlation: str, draws: int = 1) -> float:
+    """Ratio for a text in one pass: time for products, of which the triangles take their part.
+
+    And for reading the weights once, whatever the number of draws, to know how large they are.
+    """
     s = speeds()
     clean = noise = 0.0
     tiles = math.ceil(positions / TILE)
@@ -139,6 +146,7 @@ def expected_text(width: int, positions: int, correlation: str) -> float:
     for inputs, outputs in stack(width):
         clean += positions * inputs * sum(outputs) * s.single
         noise += positions * sum(outputs) * s.number
+        noise += 4 * inputs * sum(outputs) * s.byte / draws
         if correlation != "annealed":
             noise += part * positions**2 * (inputs * s.double + sum(outputs) * s.single)
             noise += positions**3 / 6 * s.double * 4  # the factor, at a quarter of the speed
@@ -215,6 +223,12 @@ def pair_of(width: int) -> tuple[Any, Any]:
     return module, copy.deepcopy(module, {id(p): p for p in module.parameters()})
 
 
+def readers(width: int) -> tuple[LanguageModel, LanguageModel]:
+    """Both of them as a user has them."""
+    clean, noisy = (LanguageModel(module, None, name="random") for module in pair_of(width))
+    return clean, noisy
+
+
 class Decoding:
     """A text that a model reads on, token by token, with a cache."""
 
@@ -279,15 +293,13 @@ def text_row(
 ) -> list[Any]:
     """A whole text in one pass."""
     predicted = expected_text(width, positions, noise.correlation)
-    clean, noisy = pair_of(width)
-    ids = ids_of(width, positions)
-    chosen = selected_tensors(noisy, noise)
-
-    def read() -> None:
-        with FunctionSpaceNoise(noisy, noise, one_pass=True, chosen=chosen):
-            noisy(input_ids=ids, use_cache=False)
-
-    times = alternating(lambda: clean(input_ids=ids, use_cache=False), read, repeats)
+    clean, noisy = readers(width)
+    ids = ids_of(width, positions)[0].numpy()
+    times = alternating(
+        lambda: clean.logits(ids),
+        lambda: sample_logits(noisy, ids, noise, 1, "function_space"),
+        repeats,
+    )
     what = f"{positions} positions at once, {kind_of_weights(noise)} weights"
     return row(what, width, times, predicted, target)
 
@@ -295,34 +307,28 @@ def text_row(
 def batch_row(width: int, draws: int, positions: int, repeats: int, target: float) -> list[Any]:
     """Many draws of frozen weights in one batch, against as many clean passes."""
     noise = frozen()
-    predicted = expected_text(width, positions, noise.correlation)
-    clean, noisy = pair_of(width)
-    ids = ids_of(width, positions)
-    chosen = selected_tensors(noisy, noise)
+    predicted = expected_text(width, positions, noise.correlation, draws)
+    clean, noisy = readers(width)
+    ids = ids_of(width, positions)[0].numpy()
 
     def passes() -> None:
         for _ in range(draws):
-            clean(input_ids=ids, use_cache=False)
+            clean.logits(ids)
 
-    def read() -> None:
-        with FunctionSpaceNoise(noisy, noise, draws=draws, one_pass=True, chosen=chosen):
-            noisy(input_ids=ids.expand(draws, -1), use_cache=False)
-
-    times = alternating(passes, read, repeats)
+    times = alternating(
+        passes, lambda: sample_logits(noisy, ids, noise, draws, "function_space"), repeats
+    )
     return row(f"{draws} draws over {positions} positions", width, times, predicted, target)
 
 
 def machine_row(width: int, positions: int, machine: str, repeats: int) -> list[Any]:
     """A mirrored pair of frozen draws by one of the machines, against two clean passes."""
-    from llm_bridge.brownian.sampling import sample_logits
-    from llm_bridge.models import LanguageModel
-
     predicted = {
         "copies": partial(expected_copies, positions, 0.5),
         "regenerate": partial(expected_copies, positions, 1.0),
-        "function_space": partial(expected_text, width, positions, "quenched"),
+        "function_space": partial(expected_text, width, positions, "quenched", 2),
     }[machine]()
-    clean, noisy = (LanguageModel(m, None, name="random") for m in pair_of(width))
+    clean, noisy = readers(width)
     ids = ids_of(width, positions)[0].numpy()
 
     def passes() -> None:
@@ -455,7 +461,8 @@ def main() -> None:
     rows = kept_rows(options.json) if options.only else {}
     settings = (
         "Llama models with random weights, float32, one thread; all matrices, embeddings and norms "
-        f"with Gaussian noise of {SIGMA} of their rms. Least processor time of alternating runs. "
+        f"with Gaussian noise of {SIGMA} of their rms. Whole texts: sample_logits against "
+        "LanguageModel.logits. Least processor time of alternating runs. "
         "Predictions from counted operations and the speeds of this machine."
     )
     with one_thread():

@@ -2,8 +2,8 @@
 
 Experiments 4 (rank swaps and flips) and 5 (greedy decoding under noise: races, and which softmax
 resembles it) of docs/brownian_experiments.rst; 5 goes on in `brownian_decoding.py`.
-Usage: ``python benchmarks/weight_noise_ranks.py [--json FILE] [--only 4] [--tiny]``. Takes half a
-minute of a core.
+Usage: ``python benchmarks/weight_noise_ranks.py [--json FILE] [--only 4] [--tiny]``. Takes a minute
+of a core.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from scipy.special import expit, log_ndtr, ndtr, softmax
 
 from llm_bridge.brownian import effective_temperature, sample_logits
 from llm_bridge.brownian.probit import probit_probabilities
-from llm_bridge.brownian.rank_swaps import likeliest, rank_swaps
+from llm_bridge.brownian.rank_swaps import RANKED, likeliest, rank_swaps
 from llm_bridge.brownian.second_order import second_order_of
 
 BATCHES = 20  # of races, between which they are compared to tell their error
@@ -54,30 +54,60 @@ def ranks(lab: Laboratory, record: dict[str, Any]) -> Iterator[Line]:
         predicted = 1 - stays_on_top(logits, sigma * lab.sizes()).mean()
         yield Line(4, f"head, σ = {sigma}: top-1 flips of one draw", predicted, fit.top1_flips,
                    fit.draw_errors["top1_flips"], within(), key=sigma == 0.3)  # fmt: skip
-    # The same independent noise on all logits cannot swap any two in the mean, by symmetry; what is
-    # seen is the noise of so many draws, which takes half of the swaps with it when quadrupled.
-    few = lab.head(0.8)[: 2 * (lab.settings.pairs // 4)]
-    quarter = effective_temperature(lab.clean(0), few, lab.model.valid)
-    ratio = quarter.rank_swaps / fit.rank_swaps
-    error = ratio * math.hypot(quarter.rank_swaps_error / quarter.rank_swaps,
-                               fit.rank_swaps_error / fit.rank_swaps)  # fmt: skip
-    yield Line(4, "head, σ = 0.8: swaps left by ¼ of the draws, over all", 2.0, ratio, error,
-               within())  # fmt: skip
+    # The same independent noise on all logits cannot swap any two in the mean, by symmetry.
+    for sigma in (0.3, 0.8):
+        fit = lab.head_fit(sigma)
+        yield Line(4, f"head, σ = {sigma}: rank swaps of the mean", 0.0, fit.rank_swaps,
+                   fit.draw_errors["rank_swaps"], Rule(rough=0.02, unit=1.0))  # fmt: skip
+    # Predicted and counted in the mean of the same draws, so that chance swaps are in both.
+    totals: dict[str, list[NDArray[np.float64]]] = {}
     for where, sigma in (("all", 0.05), ("all", 0.1), ("embedding", 0.2), ("attention", 0.1)):
-        draws, clean = 2 * lab.settings.pairs, lab.clean(0)
-        noisy = sample_logits(lab.model, lab.halves[0], lab.noise(where, sigma=sigma), draws,
-                              "copies")  # fmt: skip
-        fit, weak = (
-            effective_temperature(clean, noisy, lab.model.valid),
-            lab.theory(where).at(sigma),
-        )
-        top = np.take_along_axis(clean, likeliest(clean), axis=1)
-        field = rank_swaps(top, pairwise_mean_field(clean, noisy)).mean()
-        for how, predicted in (("second order", weak.rank_swaps), ("pairwise mean field", field)):
-            quantity = f"{how}, {where}, σ = {sigma}: rank swaps of the mean"
-            yield Line(4, quantity, predicted, fit.rank_swaps, fit.draw_errors["rank_swaps"],
-                       within(0.15, paired=True), key=where == "all" and sigma == 0.1)  # fmt: skip
+        two = [swaps_at(lab, where, sigma, half) for half in (0, 1)]
+        for how in two[0]:
+            both = np.concatenate([found[how] for found in two], axis=1)
+            totals.setdefault(how, []).append(both)
+            quantity = f"{how}, {where}, σ = {sigma}, two texts: rank swaps of the mean"
+            yield swaps_line(quantity, both, key=where == "all" and sigma == 0.1)
+    for how, parts in totals.items():
+        together = f"{how}, {len(parts)} noises and two texts together: rank swaps of the mean"
+        yield swaps_line(together, np.mean(parts, axis=0), key=True, noises=len(parts))
     yield from common_noise()
+
+
+def swaps_at(
+    lab: Laboratory, where: str, sigma: float, half: int
+) -> dict[str, NDArray[np.float64]]:
+    """By theory: predicted and counted swaps (2, N) on one of the texts."""
+    clean, theory = lab.clean(half), lab.theory(where, half=half)
+    noise = lab.noise(where, sigma=sigma)
+    noisy = sample_logits(lab.model, lab.halves[half], noise, 2 * lab.settings.pairs, "copies")
+    top = np.take_along_axis(clean, likeliest(clean), axis=1)
+    mean = np.mean([softmax(np.where(lab.model.valid, z, -np.inf), axis=1) for z in noisy], axis=0)
+    counted = swaps(top, np.take_along_axis(mean, likeliest(clean), axis=1))
+    predicted = {
+        "second order": swaps(theory.logits, theory.shifted_logits(sigma)),
+        "pairwise mean field": swaps(top, pairwise_mean_field(clean, noisy)),
+    }
+    return {how: np.stack([each, counted]) for how, each in predicted.items()}
+
+
+def swaps(clean: NDArray[Any], mean: NDArray[Any]) -> NDArray[np.float64]:
+    """How many pairs of the ten likeliest tokens are swapped at each position, (N,)."""
+    ten = min(RANKED, clean.shape[1])
+    return rank_swaps(clean, mean) * (ten * (ten - 1) / 2)
+
+
+def swaps_line(quantity: str, both: NDArray[np.float64], *, key: bool, noises: int = 1) -> Line:
+    """Predicted and counted swaps (2, N), or their mean over noises, as shares of all pairs.
+
+    The error is that of counting: positions where the two differ do so by chance, whichever has
+    more. (A pair at least, for none that differs is no proof either.)
+    """
+    pairs = both.shape[1] * RANKED * (RANKED - 1) / 2
+    predicted, counted = both.sum(axis=1) / pairs
+    least = 1 / noises
+    error = max(float(np.linalg.norm(both[1] - both[0])), least) / pairs
+    return Line(4, quantity, float(predicted), float(counted), error, within(), key=key)
 
 
 def pairwise_mean_field(clean: NDArray[Any], noisy: NDArray[Any]) -> NDArray[np.float64]:

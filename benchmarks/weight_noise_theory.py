@@ -24,6 +24,8 @@ from llm_bridge.errors import UnreachableTemperatureError
 from llm_bridge.spectrum import thermodynamics
 from thermo.estimate.jackknife import jackknife
 
+COLDEST = 6  # tensors, of which the mean of noisy models is looked at too
+COLD_SIGMA = 0.5
 PLACES = ("head", "norm", "embedding", "attention", "mlp", "all")
 
 
@@ -164,12 +166,23 @@ def places(lab: Laboratory, record: dict[str, Any]) -> Iterator[Line]:
     for name in names:
         found[name] = second_order(lab.model, ids, lab.noise(name), probes=8).temperature
     record["tensors"] = {name: tuple(each) for name, each in found.items()}
-    cold = [name for name, each in found.items() if each.value + 3 * each.error < 0]
-    quantity = f"of {len(names)} tensors, those whose noise cools"
-    yield Line(2, quantity, 0.0, len(cold), bound=">", key=True)
+    coldest = sorted(names, key=lambda name: found[name].value)[:COLDEST]
+    least = found[coldest[0]]
+    quantity = f"least (T − 1)/σ² of {len(names)} tensors, by second order"
+    yield Line(2, quantity, 0.0, least.value, least.error, within(), bound="<")
+    measured = {}
+    for name in coldest:
+        fit = lab.drawn(name, COLD_SIGMA)
+        measured[name] = fit.temperature - 1, fit.draw_errors["beta"]
+    record["coldest_measured"] = measured
+    name = min(measured, key=lambda each: measured[each][0])
+    quantity = f"least T − 1 of the {len(coldest)} coldest tensors by theory, σ = {COLD_SIGMA}"
+    yield Line(2, quantity, 0.0, *measured[name], within(), bound="<", key=True)
     cooled = max(each["positions_cooled"] for each in shares.values())
     error = math.sqrt(cooled * (1 - cooled) / len(lab.halves[0]))
-    yield Line(2, "largest share of positions that a place cools", None, cooled, error)
+    yield Line(
+        2, "largest share of positions that a place cools, by second order", None, cooled, error
+    )
     yield from zipf()
 
 

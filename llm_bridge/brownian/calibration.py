@@ -87,7 +87,7 @@ class Calibration:
         low, high = self.temperature_range
         check, softmax = self.check, self.check_entropy_softmax
         return (
-            f"T = {self.temperature:g} is σ = {rounded_to_error(self.sigma, self.sigma_error)} "
+            f"T = {self.temperature:.12g} is σ = {rounded_to_error(self.sigma, self.sigma_error)} "
             f"({100 * self.temperature_share:.0f} % of its effect on the mean distribution); "
             f"T from {low:.3g} to {high:.3g}: {self.limit}. Other text: "
             f"T = {rounded_to_error(check.temperature, _apart(self.fitted, check))}, "
@@ -157,7 +157,7 @@ def calibrate(
     InvalidInputError
         T is not positive or is 1, too few draws, noise that changes nothing.
     TextTooShortError
-        Fewer than 34 tokens.
+        Fewer than 32 tokens.
 
     Warns
     -----
@@ -209,7 +209,9 @@ def calibrate(
     ids = model.encode(text)
     half = min(positions, ids.size // 2)
     if half < _LEAST_POSITIONS:
-        raise TextTooShortError(int(ids.size), 2 * _LEAST_POSITIONS + 2)
+        raise TextTooShortError(
+            int(ids.size), 2 * _LEAST_POSITIONS, f"{_LEAST_POSITIONS} in each half"
+        )
     halves = ids[:half], ids[half : 2 * half]
 
     with progress_bar(progress, None, unit="σ", what="calibration") as bar:
@@ -276,7 +278,7 @@ def _refuse(
     away = (wanted - 1) * (ladder[0].temperature - 1) < 0
     reason = f"weak noise on {unit.where!r} {does}" if away else limit
     raise UnreachableTemperatureError(
-        f"temperature = {wanted:g}; {reason}. Accepted for this noise: "
+        f"temperature = {wanted:.12g}; {reason}. Accepted for this noise: "
         f"{accepted[0]:.4g} to {accepted[1]:.4g}.",
         accepted,
     )
@@ -296,7 +298,7 @@ def _warn_if_rough(
     if miss <= _NEARLY_SAME * error and max(miss, error) <= _ROUGH * change:
         return
     warnings.warn(
-        f"the noise has T = {wanted:g} on the text that it was fitted on and "
+        f"the noise has T = {wanted:.12g} on the text that it was fitted on and "
         f"{rounded_to_error(check.temperature, error)} on the other half: {check.positions} "
         f"positions and {check.draws} draws tell no more; give more positions, or more draws.",
         UncertaintyWarning,

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
 __all__ = ["predicted_cost"]
 
-# Relative to one multiplication of a matrix product with many rows, 0.022 ns on one core.
-_NUMBER = 400  # a normal number of numpy's
-_FAST_NUMBER = 40  # a normal number of the function-space machine
-_TOUCH = 20  # read, add, write one number
-_BETWEEN = 3.5  # a multiplication between positions: small triangular products, half in float64
+# Relative to one multiplication of a matrix product with many rows, 0.022 ns on one core; from the
+# ratios r of docs/measured/weight_noise.json at width 512, n = 64, 256 and 1024 positions.
+_NUMBER = 290  # twice what regenerate takes more than copies: n (r − 1) = ν + τ and ν/2 + τ
+_TOUCH = 100  # read, add and write a weight, and read it once to know the size of the noise
+_BETWEEN = 1.75  # a multiplication between positions, from r − 1 at 256 and at 1024 of them
+_FAST_NUMBER = 105  # a number of the function-space machine: what is left, and fresh noise alone
+_TERNARY = 60  # a kick of a few weights only
 _ALONE = 4  # a multiplication with one row: the weights come from memory each time
 
 
@@ -44,8 +46,9 @@ def predicted_cost(
         \text{function space:}\quad & nP + \sum \big(\kappa n^2 (d + m)/2 + n m \nu'\big) \\
         \text{function space, annealed:}\quad & nP + \sum n m \nu'
 
-    with ν = 400, ν' = 40, τ = 20, κ = 3.5, measured on one core. Layers that read the same input
-    share half of κ's term, which is left out here; an embedding has d = 0. The half of ν is for
+    with ν = 290, ν' = 105, τ = 100, κ = 1.75, from ratios measured on one core (the comments at
+    the constants say which). κ is that of a whole transformer, in which half of the layers share
+    their input and the products between its positions; an embedding has d = 0. The half of ν is for
     mirrored pairs, which share their numbers. Factorised and low-rank matrices (rank r) need
     r(d + m) numbers, and r(d + m)n multiplications in function space. The cost does not depend on
     the number of draws: more of them extend the same series.
@@ -71,7 +74,7 @@ def _fresh_kick(tensor: NoisyTensor, noise: WeightNoise) -> float:
     if rank:
         rows, columns = tensor.tensor.shape[-2:]
         return size * rank * (1 + _NUMBER * (rows + columns) / max(rows * columns, 1))
-    return size * (3 * _TOUCH if noise.law == "ternary" else _NUMBER)
+    return size * (_TERNARY if noise.law == "ternary" else _NUMBER)
 
 
 def _in_function_space(tensor: NoisyTensor, noise: WeightNoise, read: int) -> float:

@@ -61,11 +61,12 @@ class EffectiveTemperature:
         T > 0 ever does this.
     rank_swaps, rank_swaps_error : float
         Share of pairs among the ten likeliest tokens that the *mean* distribution p̄ orders the
-        other way: neither does a softmax at T > 0. Few draws that are no antithetic pairs swap
-        tokens of nearly the same probability by chance.
+        other way: neither does a softmax at T > 0. In the mean of a few draws tokens of nearly the
+        same probability swap by chance; what that adds is estimated from means of half of the
+        draws and taken off, so that the share may come out below zero within its error.
     finite_draw_bias : mapping of str to float
-        What the estimates ``entropy_mean``, ``disagreement`` and ``residual_kl`` from so many draws
-        were off by, as measured and taken off by the jackknife; add it to get the raw estimates.
+        What the estimates ``entropy_mean``, ``disagreement``, ``residual_kl`` and ``rank_swaps``
+        from so many draws were off by, as measured and taken off; add it to get the raw ones.
     draw_errors, text_errors : mapping of str to float
         The two sources of error of every quantity, by name (``"beta"``, ``"residual_kl"``, ...).
     draws, independent_draws, positions : int
@@ -169,7 +170,10 @@ def effective_temperature(
     the influence of each position on the result, with the correlation between neighbouring
     positions counted. H(p̄) of K draws is too low by about disagreement/K (much less with
     antithetic pairs); the jackknife takes the bias of order 1/K off H(p̄), the disagreement and
-    the residual. β itself is not corrected: its bias is of the order of stderr². Where a residual
+    the residual. β itself is not corrected: its bias is of the order of stderr². Rank swaps by
+    chance fall as 1/√K only: they are extrapolated
+    (:func:`llm_bridge.brownian.rank_swaps.swaps_of_mean`), and the error over draws contains all
+    that this takes off. Where a residual
     is small against its error it is quadratic in the noise of the draws, and its stated error
     over draws is then too large by up to √2.
 
@@ -246,7 +250,7 @@ def effective_temperature(
         "aleatoric": float(sums.aleatoric.mean()),
         "residual_kl": float(residual.mean()),
         "top1_flips": float(sums.flips.mean()),
-        "rank_swaps": float(sums.swaps.mean()),
+        "rank_swaps": float(sums.swaps.counted.mean()),
     }
     plain["disagreement"] = plain["entropy_mean"] - plain["aleatoric"]
     replicates = {
@@ -256,13 +260,16 @@ def effective_temperature(
         "aleatoric": aleatoric_without,
         "disagreement": entropy_without - aleatoric_without,
         "top1_flips": _leave_one_out(block_flips),
-        "rank_swaps": sums.swaps_without.mean(axis=1),
+        "rank_swaps": sums.swaps.without.mean(axis=1),
     }
     draw_errors = {name: _jackknife_error(values) for name, values in replicates.items()}
     bias = {
         name: (n - 1) * float(replicates[name].mean() - plain[name]) if n > 1 else 0.0
         for name in ("entropy_mean", "disagreement", "residual_kl")
     }
+    # Not of order 1/K, and taken off by an extrapolation that may be as wrong as it is large.
+    bias["rank_swaps"] = plain["rank_swaps"] - float(sums.swaps.value.mean())
+    draw_errors["rank_swaps"] = float(np.hypot(draw_errors["rank_swaps"], bias["rank_swaps"]))
     value = {name: plain[name] - bias.get(name, 0.0) for name in plain}
 
     # The temperature with the same entropy, T > 0.
@@ -287,7 +294,7 @@ def effective_temperature(
             "entropy_clean": clean_entropy,
             "beta_entropy": (sums.entropy_mean - matched.entropy) / slope,
             "top1_flips": sums.flips.mean(axis=0),
-            "rank_swaps": sums.swaps,
+            "rank_swaps": sums.swaps.value,
         }
         draw_errors["entropy_clean"] = 0.0
         draw_errors["beta_entropy"] = draw_errors["entropy_mean"] / abs(slope)

@@ -9,7 +9,8 @@ instead of one number per weight, and is added by forward hooks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,9 +41,12 @@ if TYPE_CHECKING:
 
     from llm_bridge.models import LanguageModel
 
-__all__ = ["FunctionSpaceNoise"]
+__all__ = ["FunctionSpaceNoise", "NoisyLayer", "noisy_layers"]
 
 _FALLBACK = "accepted: machine='copies', which perturbs copies of the weights"
+
+NoisyLayer = tuple["torch.nn.Module", Callable[[ReadingState], LayerNoise]]
+"""A layer, and what makes the hook of a reading for one of its tensors."""
 
 
 class FunctionSpaceNoise:
@@ -71,8 +75,8 @@ class FunctionSpaceNoise:
     one_pass : bool
         One forward pass only; inputs and random numbers of a layer are dropped once it has its
         output, so that hardly any memory is needed beside the model's own.
-    chosen : sequence of NoisyTensor, optional
-        ``selected_tensors`` of this model and noise, where they are known: they take a while.
+    layers : sequence of NoisyLayer, optional
+        `noisy_layers` of this model and noise, where they are known: they take a while.
 
     Attributes
     ----------
@@ -132,14 +136,15 @@ class FunctionSpaceNoise:
         first_draw: int = 0,
         mirrored: bool = False,
         one_pass: bool = False,
-        chosen: Sequence[NoisyTensor] | None = None,
+        layers: Sequence[NoisyLayer] | None = None,
     ) -> None:
         import torch
 
         self._module = model if isinstance(model, torch.nn.Module) else model.torch_module
         draws = whole_number(draws, "draws", 1)
         first_draw = whole_number(first_draw, "first_draw", 0)
-        _require_law(noise)
+        if layers is None:
+            layers = noisy_layers(self._module, noise, selected_tensors(self._module, noise))
         self._state = ReadingState(
             noise,
             range(first_draw, first_draw + draws),
@@ -147,11 +152,10 @@ class FunctionSpaceNoise:
             bool(one_pass),
             SharedFactors(noise.rho or 1.0, keep=not one_pass),
         )
-        if chosen is None:
-            chosen = selected_tensors(self._module, noise)
+        hooks = [(layer, hook(self._state)) for layer, hook in layers]
+        # What is added comes after what multiplies.
+        self._layers = sorted(hooks, key=lambda pair: isinstance(pair[1], ShiftNoise))
         self._lock = lock_of(self._module)
-        with self._lock:
-            self._layers = _layers(self._module, chosen, self._state)
         self._handles: list[Any] = []
         self._holds_lock = False
         self._under_way = False
@@ -239,20 +243,35 @@ def _require_law(noise: WeightNoise) -> None:
         )
 
 
-def _layers(
-    module: torch.nn.Module, chosen: Sequence[NoisyTensor], state: ReadingState
-) -> list[tuple[torch.nn.Module, LayerNoise]]:
-    """A layer and its hook for every tensor that moves; what is added comes after what multiplies.
+def noisy_layers(
+    module: torch.nn.Module, noise: WeightNoise, chosen: Sequence[NoisyTensor]
+) -> list[NoisyLayer]:
+    """The layers that `FunctionSpaceNoise` adds to, found by trying what each of them computes.
 
-    Everything that cannot be computed is refused here, before any work.
+    Parameters
+    ----------
+    module : torch.nn.Module
+    noise : WeightNoise
+    chosen : sequence of NoisyTensor
+        ``selected_tensors`` of both.
+
+    Returns
+    -------
+    list of NoisyLayer
+
+    Raises
+    ------
+    UnsupportedNoiseError
+        As `FunctionSpaceNoise`, before any work.
     """
     import torch
 
-    found: list[tuple[torch.nn.Module, LayerNoise]] = []
-    with torch.no_grad():
+    _require_law(noise)
+    found: list[NoisyLayer] = []
+    with lock_of(module), torch.no_grad():
         for tensor in chosen:
             owner, name = _owner(module, tensor)
-            hook = _noise_of(owner, name, tensor, state)
+            hook = _noise_of(owner, name, tensor, noise)
             if hook is None:
                 raise UnsupportedNoiseError(
                     f"{tensor.name} belongs to a layer ({type(owner).__name__}) that is neither "
@@ -260,7 +279,7 @@ def _layers(
                 )
             if tensor.size:
                 found.append((owner, hook))
-    return sorted(found, key=lambda pair: isinstance(pair[1], ShiftNoise))
+    return found
 
 
 def _owner(module: torch.nn.Module, tensor: NoisyTensor) -> tuple[torch.nn.Module, str]:
@@ -279,31 +298,29 @@ def _owner(module: torch.nn.Module, tensor: NoisyTensor) -> tuple[torch.nn.Modul
 
 
 def _noise_of(
-    owner: torch.nn.Module, name: str, tensor: NoisyTensor, state: ReadingState
-) -> LayerNoise | None:
-    """The hook for one tensor, None for a layer whose form is not known."""
+    owner: torch.nn.Module, name: str, tensor: NoisyTensor, noise: WeightNoise
+) -> Callable[[ReadingState], LayerNoise] | None:
+    """What makes the hook for one tensor, None for a layer whose form is not known."""
     if tensor.tensor.ndim == 1:
         if is_shift(owner, name):
-            return ShiftNoise(tensor, state)
+            return partial(ShiftNoise, tensor)
         gain = gain_of(owner, name)
-        return None if gain is None else GainNoise(tensor, state, gain)
+        return None if gain is None else partial(GainNoise, tensor, gain=gain)
     if tensor.tensor.ndim != 2:
         return None
-    outer = state.noise.law != "gaussian"
+    outer = noise.law != "gaussian"
     rows, columns = tensor.tensor.shape
     scale = token_scale(owner)
     if scale is not None:
         if outer:
-            return OuterTokenNoise(tensor, state, scale, (rows, columns))
-        return TokenNoise(tensor, state, scale, columns)
+            return partial(OuterTokenNoise, tensor, scale=scale, shape=(rows, columns))
+        return partial(TokenNoise, tensor, scale=scale, width=columns)
     shape = dense_shape(owner, name)
     if shape is None:
         return None
     if outer:
-        return OuterDenseNoise(tensor, state, shape)
-    if state.fresh:
-        return FreshDenseNoise(tensor, state, shape[0])
-    return DenseNoise(tensor, state, shape[0])
+        return partial(OuterDenseNoise, tensor, shape=shape)
+    return partial(FreshDenseNoise if noise.rho == 0.0 else DenseNoise, tensor, width=shape[0])
 
 
 def _shape_of_input(arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 
 from llm_bridge.brownian.kicks import kick, stream_of
-from llm_bridge.brownian.noise import WeightNoise
+from llm_bridge.brownian.noise import WeightNoise, require_noise
 from llm_bridge.brownian.selection import NoisyTensor, selected_tensors
 from llm_bridge.errors import UnsupportedNoiseError
 from llm_bridge.models import windows
@@ -142,6 +142,7 @@ def logit_moments(
     """
     import torch
 
+    require_noise(noise)
     if noise.correlation != "quenched":
         raise UnsupportedNoiseError(
             f"correlation = {noise.correlation!r}: derivatives are taken with one set of weights "

@@ -269,6 +269,14 @@ def place_matches(place: str, parameter_name: str) -> bool:
     return place == "all" or place == kind_of(parameter_name) or fnmatchcase(parameter_name, place)
 
 
+def require_noise(noise: object) -> None:
+    """Refuse what is no `WeightNoise`, such as a number that is meant to be its size."""
+    if not isinstance(noise, WeightNoise):
+        raise InvalidInputError(
+            f"noise = {shown(noise)} was given; accepted: a WeightNoise, such as WeightNoise(0.1)"
+        )
+
+
 def _real(value: object) -> float:
     """The number that an argument is, NaN if it is none."""
     if isinstance(value, bool) or not isinstance(value, Real):

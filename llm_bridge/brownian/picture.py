@@ -86,6 +86,8 @@ def plot_divergences(ax: Axes, sweep: NoiseSweep) -> Axes:
 def plot_rank_changes(ax: Axes, sweep: NoiseSweep) -> Axes:
     """Top-1 flips of single draws (full lines) and rank swaps of their mean (dashed).
 
+    What is not above its own error is a triangle, which points down from value plus two errors.
+
     Parameters
     ----------
     ax : Axes
@@ -103,16 +105,21 @@ def plot_rank_changes(ax: Axes, sweep: NoiseSweep) -> Axes:
 def _pairs(ax: Axes, sweep: NoiseSweep, names: dict[str, str]) -> None:
     """Two quantities of each place, full and dashed lines; the key is grey, colours are places."""
     styles = dict(zip(names, ("-", (0, (4, 2))), strict=True))
+    limits = False
     for sigma, fits, colour, marker, _ in _lines(sweep):
         for quantity, style in styles.items():
             values = np.array([getattr(fit, quantity) for fit in fits])
             error = [getattr(fit, f"{quantity}_error") for fit in fits]
-            _line(ax, sigma, values, error, colour, marker, style=style)
+            limits |= _line(ax, sigma, values, error, colour, marker, style=style)
     key = [
         ax.plot([], [], color="#666666", linestyle=style, linewidth=1.8)[0]
         for style in styles.values()
     ]
-    ax.legend(key, names.values(), loc="upper left", handlelength=2.6)
+    words = list(names.values())
+    if limits:
+        key += ax.plot([], [], "v", color="#666666", markerfacecolor="none")
+        words.append("at most (two errors)")
+    ax.legend(key, words, loc="upper left", handlelength=2.6)
 
 
 _Line = tuple[np.ndarray, list["EffectiveTemperature"], str, str, str]
@@ -145,11 +152,14 @@ def _line(
     style: object = "-",
     label: str | None = None,
     open_: np.ndarray | None = None,
-) -> None:
-    """Points with their errors; what is not above zero has no place on these axes."""
-    shown = np.isfinite(values) & (values > 0)
-    x, y = sigma[shown], values[shown]
-    bars = np.nan_to_num(np.array(error)[shown], posinf=0.0)
+) -> bool:
+    """Points with their errors, and upper limits, if any, of what is not above its error."""
+    errors = np.nan_to_num(np.array(error), posinf=0.0)
+    limits = np.isfinite(values) & (values <= errors) & (errors > 0)
+    most = np.maximum(values, 0.0) + 2 * errors
+    ax.plot(sigma[limits], most[limits], "v", color=colour, markerfacecolor="none")
+    shown = np.isfinite(values) & (values > 0) & ~limits
+    x, y, bars = sigma[shown], values[shown], errors[shown]
     low = np.minimum(bars, 0.9 * y)
     ax.errorbar(
         x, y, [low, bars], color=colour, marker=marker, linestyle=style, linewidth=1.8,
@@ -157,6 +167,7 @@ def _line(
     )  # fmt: skip
     if open_ is not None and open_[shown].any():
         ax.plot(x[open_[shown]], y[open_[shown]], marker, color=colour, markerfacecolor="white")
+    return bool(limits.any())
 
 
 def _axes(ax: Axes, title: str, quantity: str) -> Axes:

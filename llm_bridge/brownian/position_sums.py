@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlogy
 
-from llm_bridge.brownian.rank_swaps import likeliest, rank_swaps
+from llm_bridge.brownian.rank_swaps import MeanSwaps, likeliest, swaps_of_mean
 from llm_bridge.logit_arrays import as_logits, is_masked, row_blocks
 from thermo.errors import InvalidInputError
 
@@ -26,9 +26,8 @@ class PositionSums:
     aleatoric: FloatArray  # (draws, N) entropy of each noisy model
     flips: FloatArray  # (draws, N) 1 where the most likely token is not the clean one
     entropy_mean: FloatArray  # (N,) entropy of the mean distribution
-    swaps: FloatArray  # (N,) share of pairs of likely tokens that the mean distribution swaps
     entropy_without: FloatArray  # (blocks, N) entropy_mean with one block of draws left out
-    swaps_without: FloatArray  # (blocks, N) the same of swaps
+    swaps: MeanSwaps  # share of pairs of likely tokens that the mean distribution swaps
 
 
 def position_sums(
@@ -38,8 +37,8 @@ def position_sums(
     draws, positions, vocabulary = noisy.shape
     blocks = draws // size
     energy, aleatoric, flips = (np.empty((draws, positions)) for _ in range(3))
-    entropy_mean, swaps = np.empty(positions), np.empty(positions)
-    entropy_without, swaps_without = (np.empty((blocks, positions)) for _ in range(2))
+    entropy_mean, entropy_without = np.empty(positions), np.empty((blocks, positions))
+    ranked: list[tuple[FloatArray, FloatArray]] = []  # of the likeliest tokens only
     for rows in row_blocks(positions, vocabulary * (blocks + 4), numbers=1 << 21):
         open_tokens = mask[rows]
         z = np.where(open_tokens, clean[rows], 0.0).astype(np.float64)
@@ -61,18 +60,18 @@ def position_sums(
             block_mean[k // size] += p / size
         mean = block_mean.mean(axis=0)
         entropy_mean[rows] = _entropy(mean)
-        swaps[rows] = rank_swaps(ranks, np.take_along_axis(mean, likely, axis=1))
+        ranked.append((ranks, np.take_along_axis(block_mean, likely[None], axis=2)))
         for j in range(blocks):
             if blocks == 1:
                 entropy_without[j, rows] = entropy_mean[rows]
-                swaps_without[j, rows] = swaps[rows]
             else:  # a step away from the mean; rounding may leave −1e−17 where p = 0
                 left = mean + (mean - block_mean[j]) / (blocks - 1)
                 entropy_without[j, rows] = _entropy(np.maximum(left, 0.0))
-                swaps_without[j, rows] = rank_swaps(ranks, np.take_along_axis(left, likely, axis=1))
-    return PositionSums(
-        energy, aleatoric, flips, entropy_mean, swaps, entropy_without, swaps_without
+    swaps = swaps_of_mean(
+        np.concatenate([ranks for ranks, _ in ranked]),
+        np.concatenate([means for _, means in ranked], axis=1),
     )
+    return PositionSums(energy, aleatoric, flips, entropy_mean, entropy_without, swaps)
 
 
 def _entropy(p: FloatArray) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from thermo.arguments import one_of, shown, true_or_false, whole_number
 from thermo.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from llm_bridge.brownian.function_space import NoisyLayer
     from llm_bridge.models import LanguageModel
 
 __all__ = ["MACHINES", "sample_logits"]
@@ -148,9 +150,24 @@ def _sampled(
     chosen = selected_tensors(model.torch_module, noise)
     sizes = tokens.size, draws, kept.itemsize
 
+    @cache  # whether there are such layers takes as long to know as which
+    def layers() -> list[NoisyLayer]:
+        from llm_bridge.brownian.function_space import noisy_layers
+
+        require_one_window(model, noise, tokens.size)
+        return noisy_layers(model.torch_module, noise, chosen)
+
+    def require_support(machine: str) -> None:
+        if machine == "copies":
+            require_copies(model, chosen, noise, tokens.size)
+        elif machine == "regenerate":
+            require_regenerable(model, chosen, noise)
+        else:
+            layers()
+
     def supported(machine: str) -> bool:
         try:
-            _require_support(machine, model, chosen, noise, tokens.size)
+            require_support(machine)
         except UnsupportedNoiseError:
             return False
         return True
@@ -160,7 +177,7 @@ def _sampled(
         return np.repeat(model.logits(tokens).astype(kept)[None], draws, axis=0)
 
     def require(machine: str) -> None:
-        _require_support(machine, model, chosen, noise, tokens.size)
+        require_support(machine)
         require_memory(machine, model, chosen, *sizes, supported)
 
     if machine == "auto":
@@ -183,9 +200,10 @@ def _sampled(
             require_numbers(model, of, logits, kept)
 
     out = np.empty((draws, tokens.size, model.vocabulary_size), dtype=kept)
+    known = {"layers": layers()} if machine == "function_space" else {}
     bar_of_draws = progress_bar(progress, draws, unit="draw", what="weight noise")
     with bar_of_draws as bar, naming_the_limit(noise, one_draw):
-        for k, logits in enumerate(read(model, tokens, chosen, noise, draws, antithetic)):
+        for k, logits in enumerate(read(model, tokens, chosen, noise, draws, antithetic, **known)):
             require_numbers(model, noise, logits, kept)
             out[k] = logits
             bar.update()
@@ -205,25 +223,6 @@ def _cheapest(cost: Callable[[str], float], require: Callable[[str], None]) -> s
     raise refusals["copies"]  # it draws what the others draw and more: its reason is the last word
 
 
-def _require_support(
-    machine: str,
-    model: LanguageModel,
-    chosen: Sequence[NoisyTensor],
-    noise: WeightNoise,
-    positions: int,
-) -> None:
-    """Raise UnsupportedNoiseError where a machine cannot draw this noise on this model."""
-    if machine == "copies":
-        require_copies(model, chosen, noise, positions)
-    elif machine == "regenerate":
-        require_regenerable(model, chosen, noise)
-    else:
-        from llm_bridge.brownian.function_space import FunctionSpaceNoise
-
-        require_one_window(model, noise, positions)
-        FunctionSpaceNoise(model, noise, chosen=chosen)
-
-
 def _logits_in_function_space(
     model: LanguageModel,
     tokens: NDArray[np.int64],
@@ -231,12 +230,15 @@ def _logits_in_function_space(
     noise: WeightNoise,
     draws: int,
     antithetic: bool,
+    layers: Sequence[NoisyLayer] | None = None,
 ) -> Iterator[NDArray[np.float32]]:
     """Logits (N, V) of one draw after another, several of them read as one batch."""
     import torch
 
-    from llm_bridge.brownian.function_space import FunctionSpaceNoise
+    from llm_bridge.brownian.function_space import FunctionSpaceNoise, noisy_layers
 
+    if layers is None:
+        layers = noisy_layers(model.torch_module, noise, chosen)
     device = next(model.torch_module.parameters()).device
     passes = list(windows(tokens.size, model.context_length))
     outputs = sum(tensor.tensor.shape[0] for tensor in chosen)  # an embedding's are fewer
@@ -252,7 +254,7 @@ def _logits_in_function_space(
             first_draw=first,
             mirrored=antithetic,
             one_pass=len(passes) == 1,
-            chosen=chosen,
+            layers=layers,
         )
         with reading, torch.no_grad():
             for start, stop, begin in passes:

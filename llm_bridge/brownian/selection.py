@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ from llm_bridge.brownian.noise import (
     WeightNoise,
     kind_of,
     place_matches,
+    require_noise,
 )
 from llm_bridge.errors import NoiseOverflowError, UnsupportedNoiseError
 from thermo.arguments import nearest_name
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["NoisyTensor", "selected_tensors"]
 
 _BLOCK = 1 << 18  # numbers that are summed at a time, so that no float64 copy of a matrix is made
+_ROW = 1 << 12  # numbers whose squares are summed in float32
+_LISTED = 12  # patterns of names that a message gives
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,13 +89,14 @@ def selected_tensors(module: torch.nn.Module, noise: WeightNoise) -> list[NoisyT
     Raises
     ------
     InvalidInputError
-        An entry of ``noise.where`` matches nothing (the message lists what would), or a selected
-        tensor holds NaN or infinity.
+        No `WeightNoise`, an entry of its ``where`` that matches nothing (the message lists what
+        would), or a selected tensor that holds NaN or infinity.
     NoiseOverflowError
         Noise that float32 cannot hold on one of them.
     UnsupportedNoiseError
         A selected tensor is not floating-point.
     """
+    require_noise(noise)
     found = list(_tensors(module))
     _require_matches(noise, [name for tensor in found for name in tensor.names])
     chosen = [tensor for tensor in found if any(noise.selects(name) for name in tensor.names)]
@@ -145,14 +151,32 @@ def _require_matches(noise: WeightNoise, known: list[str]) -> None:
         if any(place_matches(place, name) for name in known):
             continue
         kinds = ["all", *(kind for kind in KINDS if kind in {kind_of(name) for name in known})]
-        words = {word: kind for word, kind in ALSO_CALLED.items() if kind in kinds}
-        meant = nearest_name(place, [*kinds, *known], words)
+        patterns = _patterns(known)
+        more = len(patterns) - _LISTED
         raise InvalidInputError(
             f"where = {place!r} matches none of the model's {len(known)} parameters; "
-            f"accepted: {', '.join(kinds)}, or a pattern of names"
-            + (f" such as {known[0]}" if known else "")
-            + (f" (did you mean {meant!r}?)" if meant else "")
+            f"accepted: {', '.join(kinds)}, or a pattern of names: "
+            + ", ".join(patterns[:_LISTED])
+            + (f" and {more} more" if more > 0 else "")
+            + (f" (did you mean {meant!r}?)" if (meant := _meant(place, kinds, known)) else "")
         )
+
+
+def _meant(place: str, kinds: list[str], known: list[str]) -> str | None:
+    """A kind, a name, a part of names with stars around it, or how names begin; None if unlike."""
+    words = {word: kind for word, kind in ALSO_CALLED.items() if kind in kinds}
+    meant, part = nearest_name(place, [*kinds, *known], words), place.strip("*")
+    if meant or not part:
+        return meant
+    if any(part in name for name in known):
+        return f"*{part}*"
+    begun = {name[: dot.start()] + ".*" for name in known for dot in re.finditer(r"\.", name)}
+    return nearest_name(place, sorted(begun))
+
+
+def _patterns(known: list[str]) -> list[str]:
+    """Names with a star in place of every number, each once: those of a layer stand for all."""
+    return list(dict.fromkeys(re.sub(r"(?<=\.)\d+(?=\.)", "*", name) for name in known))
 
 
 def _unit(tensor: NoisyTensor, noise: WeightNoise) -> float:
@@ -161,7 +185,7 @@ def _unit(tensor: NoisyTensor, noise: WeightNoise) -> float:
     if noise.scale == "absolute" or weights.numel() == 0:
         return 1.0
     if step is None:
-        blocks = (block.double() for block in weights.reshape(-1).split(_BLOCK))
+        blocks = iter(weights.reshape(-1).split(_BLOCK))
     else:
         rows = max(_BLOCK // weights.shape[1], 1)
         blocks = (
@@ -170,10 +194,23 @@ def _unit(tensor: NoisyTensor, noise: WeightNoise) -> float:
                 weights.reshape(*step.shape, -1).split(rows), step.detach().split(rows), strict=True
             )
         )
-    squares = sum(float(block @ block) for block in blocks)
-    rms = (squares / weights.numel()) ** 0.5
-    if not rms < float("inf"):
+    rms = math.sqrt(sum(_sum_of_squares(block) for block in blocks) / weights.numel())
+    if not rms < math.inf:
         raise InvalidInputError(
             f"the parameter {tensor.name} holds NaN or infinity; finite weights are accepted."
         )
     return rms
+
+
+def _sum_of_squares(block: torch.Tensor) -> float:
+    """To 1e-7, and about as fast as the numbers can be read: all weights are, for every noise."""
+    import torch
+
+    numbers = block.float()
+    rows = numbers[: numbers.numel() // _ROW * _ROW].view(-1, 1, _ROW)
+    rest = numbers[rows.numel() :].double()
+    total = float(torch.bmm(rows, rows.mT).sum(dtype=torch.float64)) + float(rest @ rest)
+    if 1e-30 < total < math.inf:
+        return total
+    exact = block.double()  # squares beyond float32, of large numbers or of tiny ones
+    return float(exact @ exact)

@@ -108,9 +108,19 @@ class CopiesReader(NoisyReader):
         super().__init__(model, noise)
         self._chosen = selected_tensors(model.torch_module, noise)
         require_copies(model, self._chosen, noise, 1)
-        require_memory("copies", model, self._chosen, 1, 1, 4, lambda _: False)
+        require_memory("copies", model, self._chosen, 1, 1, 4, self._is_read_by)
         self._kicks = kicks_along(self._chosen, noise, _DRAW)
         self._weights: dict[str, Tensor] = {}
+
+    def _is_read_by(self, machine: str) -> bool:
+        """Whether another machine could read on with this noise."""
+        if machine != "function_space":
+            return False
+        try:
+            FunctionSpaceReader(self._model, self._noise)
+        except UnsupportedNoiseError:
+            return False
+        return True
 
     def _pass(self, ids: Tensor) -> Any:
         correlation = self._noise.correlation

@@ -6,6 +6,7 @@ import hashlib
 import math
 import pickle
 import warnings
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -288,7 +289,21 @@ def test_bad_options(
 
 
 def test_short_texts(model: LanguageModel) -> None:
-    with pytest.raises(TextTooShortError, match="at least 34"):
+    with pytest.raises(TextTooShortError, match="at least 32"):
         calibrate(model, 1.1, "too short")
     with pytest.raises(InvalidInputError, match="a text must be a str"):
         calibrate(model, 1.1, np.arange(100))  # type: ignore[arg-type]
+
+
+def test_shortest_text(model: LanguageModel, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many tokens as the message says, and none less."""
+    ids = model.encode(text)
+    for given in (31, 32):
+        monkeypatch.setattr(type(model), "encode", lambda *_, n=given: ids[:n])
+        error = TextTooShortError if given < 32 else UnreachableTemperatureError
+        with pytest.raises(error):
+            calibrate(model, 0.9, "of that length", where="head", draws=4)
+
+
+def test_a_temperature_next_to_1_is_shown_in_full(in_head: Calibration) -> None:
+    assert str(replace(in_head, temperature=1.0000001)).startswith("T = 1.0000001 is")

@@ -262,6 +262,19 @@ def test_machines(model: LanguageModel, tied_model: LanguageModel) -> None:
         noisy_reader(model, everywhere, "regenerate")
 
 
+def test_copies_that_do_not_fit(
+    model: LanguageModel, tied_model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The advice holds when it is followed, and is given only where it would."""
+    monkeypatch.setattr("thermo.memory.available_bytes", lambda: 50_000)
+    with pytest.raises(InvalidInputError, match=r"would fit: machine='function_space'"):
+        noisy_reader(model, WeightNoise(0.1), "copies")
+    noisy_reader(model, WeightNoise(0.1), "function_space")
+    with pytest.raises(InvalidInputError) as caught:
+        noisy_reader(tied_model, WeightNoise(0.1), "copies")
+    assert "function_space" not in str(caught.value)
+
+
 class Forgetful(torch.nn.Module):
     """A model that reads everything again each time."""
 

@@ -97,7 +97,8 @@ def test_selected_tensors_are_the_models_own(model: LanguageModel) -> None:
         weights = module.get_parameter(tensor.name)
         assert tensor.tensor is weights
         assert tensor.size == pytest.approx(
-            0.1 * float(weights.double().square().mean().sqrt()), rel=1e-14
+            0.1 * float(weights.double().square().mean().sqrt()),
+            rel=1e-6,  # sums of float32
         )
     some = selected_tensors(module, WeightNoise(0.1, where=["norm", "lm_*"], scale="absolute"))
     assert {t.size for t in some} == {0.1}
@@ -134,6 +135,11 @@ def test_tied_tensors_are_one(tied_model: LanguageModel) -> None:
         (["head", "model.layers.7.*"], "'model.layers.7.*' matches none"),
         ("lm_head.weigth", "(did you mean 'lm_head.weight'?)"),
         ("LM_HEAD.*", "matches none"),
+        ("q_proj", "(did you mean '*q_proj*'?)"),
+        ("layers.0.mlp", "(did you mean '*layers.0.mlp*'?)"),
+        ("model.layers.9.*", "(did you mean 'model.layers.1.*'?)"),
+        ("*bias*", "names: model.embed_tokens.weight, model.layers.*.self_attn.q_proj.weight, "),
+        ("*bias*", "model.norm.weight, lm_head.weight"),
     ],
 )
 def test_a_place_that_matches_nothing(model: LanguageModel, where: object, said: str) -> None:
@@ -141,6 +147,26 @@ def test_a_place_that_matches_nothing(model: LanguageModel, where: object, said:
         selected_tensors(model.torch_module, WeightNoise(0.1, where=where))  # type: ignore[arg-type]
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_many_names_are_shortened() -> None:
+    names = [str(n) * 3 for n in range(1, 10)] + ["a", "b", "c", "d", "e"]
+    module = torch.nn.ParameterDict({name: torch.nn.Parameter(torch.ones(1)) for name in names})
+    with pytest.raises(InvalidInputError) as caught:
+        selected_tensors(module, WeightNoise(0.1, where="*bias*"))
+    assert "999, a, b, c and 2 more" in str(caught.value)
+    assert "did you mean" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-12, 1.0, 1e12, 1e30])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_the_unit_of_weights_of_any_size(size: float, dtype: torch.dtype) -> None:
+    """Whose squares may be beyond float32; more numbers than are summed at a time."""
+    weights = torch.randn(3, 5000, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    module = torch.nn.ParameterDict({"w": torch.nn.Parameter((size * weights).to(dtype))})
+    (tensor,) = selected_tensors(module, WeightNoise(1.0))
+    expected = float(module["w"].detach().double().square().mean().sqrt())
+    assert tensor.size == pytest.approx(expected, rel=1e-6, abs=0)
 
 
 def test_other_words_for_places() -> None:

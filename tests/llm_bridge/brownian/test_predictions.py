@@ -38,8 +38,8 @@ def overview(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 @pytest.mark.parametrize(
     ("numbers", "rule", "verdict"),
     [
-        ((1.0, 1.3, 0.1), {}, "confirmed"),
-        ((1.0, 1.5, 0.1), {}, "refuted"),
+        ((1.0, 1.29, 0.1), {}, "confirmed"),
+        ((0.607, 0.801, 0.052), {}, "refuted"),
         ((1.0, 1.5, 0.1), {"errors": 6.0}, "confirmed"),
         ((1.0, 1.04, 0.001), {"within": 0.05}, "confirmed within 5 %"),
         ((1.0, 1.06, 0.001), {"within": 0.05}, "refuted"),
@@ -73,8 +73,8 @@ def test_verdicts_of_bounds(predictions: ModuleType) -> None:
         assert line.cells()[2] == f"{bound} 0"
         return line.verdict
 
-    assert verdict(">", 0.5, 0.1) == "confirmed"
-    assert verdict(">", 0.3, 0.1) == "too rough"
+    assert verdict(">", 0.35, 0.1) == "confirmed"
+    assert verdict(">", 0.25, 0.1) == "too rough"
     assert verdict(">", -0.5, 0.1) == "refuted"
     assert verdict("<", -0.5, 0.1) == "confirmed"
     assert verdict(">", 0.0, 0.0) == "refuted"

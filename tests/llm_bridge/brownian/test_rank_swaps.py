@@ -9,7 +9,7 @@ import pytest
 from scipy.special import softmax
 
 from llm_bridge.brownian import effective_temperature
-from llm_bridge.brownian.rank_swaps import RANKED, rank_swaps
+from llm_bridge.brownian.rank_swaps import RANKED, rank_swaps, swaps_of_mean
 
 SEED = 20261121
 
@@ -47,11 +47,11 @@ def test_fit_counts_swaps_of_the_mean_distribution() -> None:
     noisy = clean + np.stack([kicks, -kicks], axis=1).reshape(80, *clean.shape)
     fit = effective_temperature(clean, noisy)
     mean = softmax(noisy, axis=-1).mean(axis=0)
-    assert fit.rank_swaps == pytest.approx(rank_swaps(clean, mean).mean())
-    assert 0 < fit.rank_swaps_error < fit.rank_swaps
+    counted = rank_swaps(clean, mean).mean()
+    assert fit.rank_swaps + fit.finite_draw_bias["rank_swaps"] == pytest.approx(counted)
     assert set(fit.draw_errors) == set(fit.text_errors)
     single = np.mean([rank_swaps(clean, each).mean() for each in noisy])
-    assert single > 3 * fit.rank_swaps
+    assert single > 3 * counted
     valid = np.insert(np.ones(40, dtype=bool), 3, False)
     padded = [np.insert(x, 3, 50.0, axis=-1) for x in (clean, noisy)]
     assert effective_temperature(*padded, valid).rank_swaps == fit.rank_swaps
@@ -59,3 +59,37 @@ def test_fit_counts_swaps_of_the_mean_distribution() -> None:
     assert hot.rank_swaps == hot.rank_swaps_error == 0.0
     inverted = effective_temperature(clean, np.stack([-clean, -2 * clean]))
     assert inverted.rank_swaps == 1.0
+
+
+@pytest.mark.parametrize("draws", [4, 8, 16, 32, 64, 128])
+def test_noise_that_swaps_none_in_the_mean(draws: int) -> None:
+    """The same independent noise on all logits: what is counted is far from 0, what is said not.
+
+    Within 3 of its errors for every number of draws (which are conservative: a false alarm is
+    rarer than 1e-4), where the count alone is further off than 3 of the errors that it would have.
+    """
+    rng = np.random.default_rng([SEED, draws])
+    clean = 1.5 * rng.normal(size=(200, 40))
+    kicks = rng.normal(size=(draws // 2, *clean.shape))
+    noisy = clean + np.stack([kicks, -kicks], axis=1).reshape(draws, *clean.shape)
+    fit = effective_temperature(clean, noisy)
+    assert abs(fit.rank_swaps) < 3 * fit.rank_swaps_error
+    bias = fit.finite_draw_bias["rank_swaps"]
+    counted = fit.rank_swaps + bias
+    assert abs(fit.rank_swaps) < 0.8 * counted
+    jackknife = np.sqrt(fit.rank_swaps_error**2 - bias**2)
+    assert counted > 3 * jackknife or draws > 16  # negative control: without the correction
+
+
+@pytest.mark.parametrize("blocks", [2, 3, 4, 7, 32])
+def test_swaps_that_are_there_stay(blocks: int) -> None:
+    """Known from means far better than the gaps are: the count itself, however many draws."""
+    rng = np.random.default_rng(SEED)
+    clean = rng.normal(size=(20, 10))
+    shifted = np.exp(clean + 0.5 * rng.normal(size=clean.shape))
+    means = shifted * (1 + 1e-9 * rng.normal(size=(blocks, *clean.shape)))
+    swaps = swaps_of_mean(clean, means)
+    expected = rank_swaps(clean, shifted)
+    assert expected.mean() > 0.05
+    for found in (swaps.counted, swaps.value, *swaps.without):
+        assert found == pytest.approx(expected)

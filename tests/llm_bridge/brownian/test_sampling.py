@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +17,7 @@ from llm_bridge.brownian import WeightNoise, sample_logits, sampling
 from llm_bridge.brownian.cost import predicted_cost
 from llm_bridge.brownian.noise import LAWS
 from llm_bridge.brownian.noisy_memory import held_bytes
-from llm_bridge.brownian.selection import selected_tensors
+from llm_bridge.brownian.selection import NoisyTensor, selected_tensors
 from llm_bridge.errors import UnsupportedNoiseError
 from llm_bridge.models import LanguageModel
 from thermo.errors import InvalidInputError
@@ -49,6 +53,11 @@ def refuse_to_work(*_: object, **__: object) -> None:
         ({"ids": [10**6]}, "token id 1000000 at position 0"),
         ({"ids": [-1]}, "token id -1"),
         ({"ids": [0.5]}, "at least one integer"),
+        (
+            {"noise": 0.1},
+            "noise = 0.1 was given; accepted: a WeightNoise, such as WeightNoise(0.1)",
+        ),
+        ({"noise": 0.1, "machine": "function_space"}, "accepted: a WeightNoise"),
         ({"noise": WeightNoise(0.1, where="convolution")}, "accepted: all, embedding, attention"),
         ({"noise": WeightNoise(0.1, where=["head", "*.bias"])}, "'*.bias' matches none"),
         (
@@ -71,6 +80,32 @@ def test_bad_input_before_any_work(
         sample_logits(model, **arguments)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("machine", ["auto", "function_space"])
+def test_layers_and_weights_are_looked_at_once(
+    model: LanguageModel, ids: np.ndarray, monkeypatch: pytest.MonkeyPatch, machine: str
+) -> None:
+    """Which takes a while: also by auto, and for as many batches as there are."""
+    from llm_bridge.brownian import function_space, selection
+
+    seen: dict[str, list[object]] = {"gain_of": [], "_unit": []}
+    for module, name in ((function_space, "gain_of"), (selection, "_unit")):
+        whole = getattr(module, name)
+
+        def spy(*given: Any, whole: Any = whole, name: str = name) -> Any:
+            seen[name].append(given[0])
+            return whole(*given)
+
+        monkeypatch.setattr(module, name, spy)
+    monkeypatch.setattr(sampling, "_BATCH_BYTES", 1)  # batches of two draws
+    monkeypatch.setattr(
+        sampling, "predicted_cost", lambda machine, *_: float(machine != "function_space")
+    )
+    sample_logits(model, ids, WeightNoise(0.1), 6, machine)
+    norms = [name for name, _ in model.torch_module.named_parameters() if "norm" in name]
+    assert len(seen["gain_of"]) == len(norms)
+    assert len(seen["_unit"]) == len(list(model.torch_module.parameters()))
 
 
 def test_half_precision(model: LanguageModel, ids: np.ndarray) -> None:
@@ -141,7 +176,7 @@ def chosen_machine(
     taken = []
 
     def spy(name: str) -> Callable:
-        def read(model, tokens, chosen, noise, draws, antithetic):
+        def read(model, tokens, chosen, noise, draws, antithetic, layers=None):
             taken.append(name)
             return [model.logits(tokens)] * draws
 
@@ -237,3 +272,28 @@ def test_two_threads_on_one_model_get_what_each_would_alone(
         assert np.array_equal(one, other.result())
     assert all(np.array_equal(reading.result(), clean) for reading in readings)
     assert all(map(torch.equal, weights, model.torch_module.parameters()))
+
+
+@pytest.mark.parametrize("positions", [64, 256, 1024])
+def test_predicted_cost_is_that_of_the_record(
+    positions: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within a quarter, and the machine that auto takes is the one that was fastest."""
+    root = Path(__file__).parents[3]
+    monkeypatch.syspath_prepend(str(root / "benchmarks"))
+    script = import_module("weight_noise")
+    record = json.loads((root / "docs/measured/weight_noise.json").read_text(encoding="utf-8"))
+    found = dict(zip(record["names"], (row[5] for row in record["rows"]), strict=True))
+    with torch.device("meta"):
+        module = script.model_of.__wrapped__(512)
+    model = LanguageModel(module, None, name="as in the record")
+    weights = list(module.named_parameters())
+    chosen = [NoisyTensor((name,), k, weight, 1.0) for k, (name, weight) in enumerate(weights)]
+    forward = positions * sum(weight.numel() for _, weight in weights)
+    measured, predicted = {}, {}
+    for machine in sampling.MACHINES:
+        cost = predicted_cost(machine, model, chosen, script.frozen(), positions, True)
+        predicted[machine] = cost / forward
+        measured[machine] = found[f"{machine.replace('_', '-')}-512-{positions}"]
+    assert predicted == pytest.approx(measured, rel=0.25)
+    assert min(predicted, key=predicted.__getitem__) == min(measured, key=measured.__getitem__)

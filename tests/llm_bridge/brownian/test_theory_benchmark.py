@@ -58,6 +58,29 @@ def test_how_far_a_prediction_reaches(monkeypatch: pytest.MonkeyPatch) -> None:
     assert reach(foretold, foretold, 0 * foretold) == (pytest.approx(1.3), 0.0)
 
 
+def test_swaps_are_counted_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """24 predicted, 26 counted, at four positions where both differ: √(1 + 1 + 4 + 4) pairs."""
+    swaps_line = script("weight_noise_ranks", monkeypatch)["swaps_line"]
+    predicted, counted = np.array([6, 6, 6, 6, 0.0]), np.array([7, 5, 8, 4, 2.0])
+    line = swaps_line("q", np.stack([predicted, counted]), key=False)
+    assert (line.predicted, line.measured) == (24 / 225, 26 / 225)
+    assert line.error == pytest.approx(math.sqrt(14) / 225)
+    alike = swaps_line("q", np.stack([predicted, predicted]), key=False)
+    assert alike.error == pytest.approx(1 / 225)
+
+
+def test_entropy_ends_where_no_pairs_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Independent fair coins: H₂ = n ln 2 to the end of the range, and the exponent is 1."""
+    module = script("noise_along_text", monkeypatch)
+    strings = np.random.default_rng(5).integers(2, size=(96, 64))
+    line = module["growth"]("fresh", "n", strings)
+    assert abs(line.measured - 1.0) < 4 * line.error < 1
+    last = int(line.quantity.split(" of ")[3].split(",")[0])
+    assert last == pytest.approx(math.log(4560 / 30) / math.log(2), abs=2)
+    agree = [math.exp(-h) * 4560 for h in module["pair_entropy"](strings)]
+    assert agree[last - 1] > 29.9 > agree[last]
+
+
 def test_at_a_tiny_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "record.json"
     arguments = ["--tiny", "--only", "5", "--json", str(out)]
