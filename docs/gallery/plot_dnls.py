@@ -15,12 +15,13 @@ move.
 from thermo.laboratory import dnls
 from thermo.plots.laboratory.dnls import dnls_picture
 
-found = dnls(energies=(-0.5, 2.0, 3.0), sites=128, chains=3, time=400.0, seed=1)
+found = dnls(energies=(-0.5, 2.0, 3.0), sites=128, chains=8, time=200.0, seed=1)
 picture = dnls_picture(found)
 
 # %%
 # β is read off the motion itself: from how strongly the phases are pulled, and which way. Where
-# an equilibrium exists, the transfer integral says what it should be for an infinite chain. Above
-# h = 2a² there is no such equilibrium: the breathers are long-lived, and merge ever more slowly.
+# an equilibrium exists, the transfer integral says what it should be in a ring of so many
+# sites. Above h = 2a² there is no such equilibrium: the breathers are long-lived, and merge ever
+# more slowly.
 
 print(found.table())

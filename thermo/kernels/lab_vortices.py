@@ -183,12 +183,13 @@ def flow(place, signs, duration, tolerance, step, most_steps):
     step : float
         To begin with.
     most_steps : int
-        After which it gives up.
+        After which it returns.
 
     Returns
     -------
-    (float, bool)
-        The step that comes next, and whether the end was reached.
+    (float, float)
+        The step that comes next, and the time that is left: 0 if the end was reached. Going on for
+        that time with that step leads to the same bits as more steps would have.
     """
     count = len(signs)
     slopes = np.empty((7, 2, count))
@@ -233,6 +234,6 @@ def flow(place, signs, duration, tolerance, step, most_steps):
         nearest = at_trial
         left -= now
         if left <= 0.0:
-            return max(step, suggested), True
+            return max(step, suggested), 0.0
         step = suggested
-    return step, False
+    return step, left

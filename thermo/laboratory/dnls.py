@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from thermo.arguments import as_real, finite_number, whole_number
-from thermo.errors import EnergyOutOfRangeError, InvalidInputError
-from thermo.estimate.autocorrelation import mean_with_error
-from thermo.estimate.jackknife import block_means, jackknife
-from thermo.laboratory.dnls_chain import ChainMotion
+from thermo.errors import EnergyOutOfRangeError, EquilibrationWarning, InvalidInputError
+from thermo.estimate.autocorrelation import split_rhat
+from thermo.laboratory.dnls_chain import MOVES_PER_STEP, ChainMotion
 from thermo.laboratory.dnls_equilibrium import (
     ChainEquilibrium,
     chain_equilibrium,
     ground_energy,
     infinite_temperature_energy,
+    isolated_averages,
     matching_chain_equilibrium,
 )
 from thermo.laboratory.finding import Experiment, Finding
-from thermo.laboratory.measured import Measured, measured
+from thermo.laboratory.measured import Measured, derived, measured
 from thermo.laboratory.trajectories import follow
+from thermo.run.equilibration import RHAT_LIMIT
 
 __all__ = ["ChainAverages", "Dnls", "dnls", "phase_beta"]
 
 FloatArray = NDArray[np.float64]
 
-_FRACTIONS = (1 / 6, 2 / 3, 1.0, 4 / 3)  # of the way from T = +0 to β = 0, for energies
-_OBSERVATIONS = 400
-_BLOCKS = 4  # of a chain, for errors
+_FRACTIONS = (1 / 6, 1 / 2)  # of the way from T = +0 to β = 0, for energies
+_OBSERVATIONS = 400  # or more, so that no two are further apart than …
+_MOVES_BETWEEN = 10**7  # … which take a tenth of a second
+_LEFT_OUT = 20.0  # what is left out by `isolated_averages`, in 1/N of what it adds
 _BINS = np.linspace(0.0, 20.0, 101)  # of ρ/a
 _PICTURES = 100  # times at which the densities of one chain are kept
 _ISOTHERMS = (8.0, 2.0, 0.8, 0.3, 0.1)  # βa
@@ -51,6 +54,8 @@ class ChainAverages:
         By the phase thermometer, :func:`phase_beta`.
     participation : Measured
         a²/⟨ρ²⟩: 1 if all sites hold the same, ½ at β = 0, 1/N if one site holds everything.
+    rhat : float
+        Split R̂ of the chains, by the thermometer: 1 where they agree.
     highest : Measured
         Mean of the largest density on a chain, in units of a.
     histogram : Measured, shape (100,)
@@ -66,12 +71,22 @@ class ChainAverages:
     energy: float
     beta: Measured
     participation: Measured
+    rhat: float
     highest: Measured
     histogram: Measured
     densities: FloatArray
     energy_drift: float
     norm_drift: float
     equilibrium: ChainEquilibrium | None
+
+    @property
+    def settled(self) -> bool:
+        """Whether chains have forgotten how they began; at β = 0 they begin in equilibrium.
+
+        True above the line h = 2a², where there is none to come to.
+        """
+        known = self.equilibrium
+        return known is None or known.beta == 0.0 or self.rhat <= RHAT_LIMIT
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,25 +126,16 @@ class Dnls(Experiment):
     @property
     def findings(self) -> tuple[Finding, ...]:
         found: list[Finding] = []
-        near = 1.0 / self.sites  # what the chain, with given h and a, may differ by from N → ∞
         for point in self.points:
-            at, known = f"at h = {point.energy:g}", point.equilibrium
-            beta = _finding(f"β {at}", point.beta)
-            share = _finding(f"a²/⟨ρ²⟩ {at}", point.participation)
-            top = _finding(f"largest ρ/a {at}", point.highest)
-            if known is None:
-                beta = replace(beta, source="above 2a²: no grand-canonical β")
-            else:
-                source = "transfer integral ± 1/N" if known.beta else "Rasmussen 2000 ± 1/N"
-                wanted = self.density**2 / known.squared_density
-                error = near * max(1.0, 2.0 * known.beta)
-                beta = replace(beta, expected=known.beta, expected_error=error, source=source)
-                share = replace(share, expected=wanted, expected_error=near, source=source)
-                if known.beta == 0.0:
-                    most = float((1.0 / np.arange(1, self.sites + 1)).sum())
-                    source = "1 + ½ + … + 1/N"
-                    top = replace(top, expected=most, expected_error=most * near, source=source)
-            found += [beta, share, top]
+            at = f"at h = {point.energy:.15g}"
+            found += [
+                self._compared(f"β {at}", point, point.beta, phase_beta),
+                self._compared(
+                    f"a²/⟨ρ²⟩ {at}", point, point.participation,
+                    lambda hopping, _, h=point.energy: self.density**2 / (h - hopping),
+                ),
+                Finding.of(f"largest ρ/a {at}", point.highest),
+            ]  # fmt: skip
         drift = max(point.energy_drift for point in self.points)
         norm = max(point.norm_drift for point in self.points)
         return (
@@ -138,9 +144,21 @@ class Dnls(Experiment):
             Finding("largest drift of a, relative", norm, expected=0.0, source="rotations"),
         )
 
-
-def _finding(what: str, seen: Measured) -> Finding:
-    return Finding(what, float(seen.value), float(seen.error))
+    def _compared(
+        self, what: str, point: ChainAverages, seen: Measured, of: Callable[..., Any]
+    ) -> Finding:
+        """With a function of ⟨H_hop⟩ per site and ⟨(∂H/∂φ)²⟩ in equilibrium, if there is one."""
+        known = point.equilibrium
+        if known is None:
+            return Finding.of(what, seen, source="above 2a²: no grand-canonical equilibrium")
+        if not point.settled:
+            return Finding.of(what, seen, source=f"not in equilibrium, split R̂ = {point.rhat:.2f}")
+        isolated = float(of(*isolated_averages(known, self.sites)))
+        left_out = abs(isolated - float(of(known.hopping, known.squared_force)))
+        return Finding(
+            what, float(seen.value), float(seen.error), isolated,
+            _LEFT_OUT / self.sites * left_out, source="transfer integral, isolated ring of N",
+        )  # fmt: skip
 
 
 def phase_beta(hopping: ArrayLike, squared_force: ArrayLike) -> FloatArray:
@@ -183,8 +201,8 @@ def dnls(
     energies: Sequence[float] | None = None,
     *,
     sites: int = 256,
-    chains: int = 4,
-    time: float = 1000.0,
+    chains: int = 16,
+    time: float = 500.0,
     time_step: float = 0.05,
     seed: int = 0,
     threads: int | None = None,
@@ -210,11 +228,11 @@ def dnls(
         a > 0.
     energies : sequence of float
         h per site, above a² − 2a and up to N a²/2; default: two below the line 2a², on it and
-        above, at a = 1 −0.5, 1, 2, 3.
+        above, at a = 1 −0.5, 0.5, 2, 3. Each is followed once.
     sites : int
         N, even, 16 … 10⁵; a ring.
     chains : int
-        Of each energy, 2 … 1000, drawn independently.
+        Of each energy, 8 … 1000, drawn independently; errors are those of their spread.
     time : float
         How long they are followed; averages are over the second half.
     time_step : float
@@ -237,6 +255,11 @@ def dnls(
     CheckpointError
         As in `thermo.simulate`.
 
+    Warns
+    -----
+    EquilibrationWarning
+        Energies with an equilibrium at which chains still disagree, split R̂ > 1.05.
+
     Notes
     -----
     The convention is that of Iubini and others. Rasmussen and others have the bond terms alike and
@@ -247,9 +270,13 @@ def dnls(
     Where h > 2a² the state is long-lived, not equilibrium: the grand-canonical ensemble does not
     exist there, breathers merge ever more slowly, and β creeps towards 0 from below as one of them
     gathers the excess (Rumpf). Its β, participation and largest density depend on the time waited
-    and on the beginning; errors are those of these chains in this time. At given (a, h) all numbers
-    of a finite chain differ from those of the infinite one by about 1/N, and very large densities
-    are rarer: what one site has of the energy, the others lack.
+    and on the beginning. Below, chains of one energy begin differently: with more or
+    less long-range order, and more or less of the energy in the densities. Where they come to agree
+    they have forgotten it; weakly nonlinear chains, a ≪ 1 or h near a² − 2a, take long. A breather
+    may outlive the run, and so errors come from the spread of the chains: of R chains, deviations
+    in units of their errors are Student's t of R − 1. An isolated ring differs from the infinite
+    chain by parts of 1/N, which what is expected here takes into account (`isolated_averages`);
+    parts of 1/N², about 20/N as much, are its error.
 
     References
     ----------
@@ -259,7 +286,7 @@ def dnls(
 
     Examples
     --------
-    >>> found = dnls(energies=(1.0, 3.0), sites=64, chains=2, time=400.0)
+    >>> found = dnls(energies=(1.0, 3.0), sites=64, chains=8, time=200.0)
     >>> [bool(point.beta.value > 0) for point in found.points]
     [True, False]
     """
@@ -279,6 +306,15 @@ def dnls(
             for k, h in enumerate(motion.energies)
         )
     )
+    restless = [point for point in points if not point.settled]
+    if restless:
+        warnings.warn(
+            f"chains still disagree at h = {', '.join(f'{p.energy:.15g}' for p in restless)} "
+            f"(largest split R̂ = {max(p.rhat for p in restless):.3g}, limit {RHAT_LIMIT}): they "
+            "have not come to equilibrium, and there is nothing to compare. Give more time.",
+            EquilibrationWarning,
+            stacklevel=2,
+        )
     between = motion.steps_between * motion.time_step
     return Dnls(
         density=motion.density,
@@ -287,7 +323,7 @@ def dnls(
         time=motion.observations * between,
         time_step=motion.time_step,
         points=points,
-        times=np.asarray(between * (1.0 + _kept()), dtype=np.float64),
+        times=np.asarray(between * (1.0 + _kept(motion)), dtype=np.float64),
         bins=_BINS,
         isotherm_beta=np.array(_ISOTHERMS) / motion.density,
         isotherms=np.array([_isotherm(b / motion.density, motion.density) for b in _ISOTHERMS]),
@@ -308,7 +344,7 @@ def _checked(
         raise InvalidInputError(
             f"sites = {n} was given; accepted: an even number, so that phases can alternate"
         )
-    replicas = whole_number(chains, "chains", 2, most=1000)
+    replicas = whole_number(chains, "chains", 8, most=1000)
     step = finite_number(time_step, "time_step", positive=True)
     duration = finite_number(time, "time", positive=True)
     if not duration >= _OBSERVATIONS * step:
@@ -318,7 +354,7 @@ def _checked(
         )
     low, high = ground_energy(a), infinite_temperature_energy(a)
     if energies is None:
-        energies = [(1.0 - f) * low + f * high for f in _FRACTIONS]
+        energies = [*((1.0 - f) * low + f * high for f in _FRACTIONS), high, 1.5 * high]
     asked = as_real(energies, "energies")
     if asked.ndim != 1 or asked.size == 0:
         raise InvalidInputError(f"energies = {energies} was given; accepted: one or more numbers")
@@ -326,47 +362,49 @@ def _checked(
     for h in asked:
         if not low < h <= most:
             raise EnergyOutOfRangeError(
-                f"energy = {h:g} per site was given; accepted at density {a:g} on {n} sites: above "
-                f"a² − 2a = {low:g}, the ground state, where T = +0, and up to N a²/2 = {most:g}"
+                f"energy = {h:.15g} per site was given; accepted at density {a:g} on {n} sites: "
+                f"above a² − 2a = {low:g}, the ground state, where T = +0, and up to N a²/2 = "
+                f"{most:g}"
             )
+    observations = max(_OBSERVATIONS, -int(-duration / step * MOVES_PER_STEP * n // _MOVES_BETWEEN))
     return ChainMotion(
         density=a,
-        energies=tuple(float(h) for h in asked),
+        energies=tuple(dict.fromkeys(float(h) for h in asked)),
         sites=n,
         chains=replicas,
         time_step=step,
-        steps_between=round(duration / (_OBSERVATIONS * step)),
-        observations=_OBSERVATIONS,
+        steps_between=max(1, round(duration / (observations * step))),
+        observations=observations,
     )
 
 
-def _kept() -> NDArray[np.int64]:
-    return np.arange(_OBSERVATIONS // _PICTURES - 1, _OBSERVATIONS, _OBSERVATIONS // _PICTURES)
+def _kept(motion: ChainMotion) -> NDArray[np.int64]:
+    return np.arange(1, _PICTURES + 1) * motion.observations // _PICTURES - 1
 
 
 def _averages(motion: ChainMotion, h: float, seen: dict[str, np.ndarray]) -> ChainAverages:
     a, half = motion.density, motion.observations // 2
     late = {name: values[:, half:] for name, values in seen.items()}
-    rho = late["densities"].astype(np.float64) / a
-    beta = jackknife(
-        phase_beta, block_means(late["hopping"], _BLOCKS), block_means(late["force"], _BLOCKS)
-    )
-    share = jackknife(lambda square: 1.0 / square, block_means((rho**2).mean(axis=-1), _BLOCKS))
-    top = mean_with_error(rho.max(axis=-1))
-    counted = [
-        np.histogram(block, _BINS)[0] / (block.size * np.diff(_BINS))
-        for block in rho.reshape(motion.chains * _BLOCKS, -1)
-    ]
+    hopping, force = late["hopping"], late["force"]
+    beta = derived(phase_beta, hopping.mean(axis=1), force.mean(axis=1))
+    counted, squares, highest = [], [], []
+    for densities in late["densities"]:
+        rho = densities.astype(np.float64) / a
+        counted.append(np.histogram(rho, _BINS)[0] / (rho.size * np.diff(_BINS)))
+        squares.append((rho**2).mean())
+        highest.append(rho.max(axis=-1).mean())
     known = None
     if h <= infinite_temperature_energy(a):
         known = matching_chain_equilibrium(a, h)
     return ChainAverages(
         energy=h,
-        beta=Measured(*beta),
-        participation=Measured(*share),
-        highest=Measured(top.mean, top.error),
+        beta=beta,
+        participation=derived(lambda square: 1.0 / square, np.array(squares)),
+        # where β is right on average, this is 0 on average
+        rhat=float(split_rhat(2.0 * hopping + beta.value * force)),
+        highest=measured(np.array(highest)),
         histogram=measured(np.array(counted)),
-        densities=np.round(seen["densities"][0, _kept()].astype(np.float64), 3),
+        densities=np.round(seen["densities"][0, _kept(motion)].astype(np.float64), 3),
         energy_drift=float(np.abs(seen["energy"] - h).max()),
         norm_drift=float(np.abs(seen["density"] / a - 1.0).max()),
         equilibrium=known,

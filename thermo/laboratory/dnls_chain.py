@@ -13,11 +13,19 @@ from thermo.errors import NotConvergedError
 from thermo.kernels.lab_dnls import advance
 from thermo.laboratory.trajectories import Motion
 
-__all__ = ["ChainMotion", "chain_energy", "draw_chain", "hopping_energy", "phase_forces"]
+__all__ = [
+    "MOVES_PER_STEP",
+    "ChainMotion",
+    "chain_energy",
+    "draw_chain",
+    "hopping_energy",
+    "phase_forces",
+]
 
 ComplexArray = NDArray[np.complex128]
 FloatArray = NDArray[np.float64]
 
+MOVES_PER_STEP = 5  # of a site: the parts of a step of fourth order
 _LARGEST_DRIFT = 0.01  # of h, in units of a² + 2a: the height from T = +0 to β = 0, about
 
 
@@ -66,13 +74,19 @@ def phase_forces(psi: ComplexArray) -> FloatArray:
 
 
 def draw_chain(
-    density: float, energy: float, sites: int, generator: np.random.Generator
+    density: float,
+    energy: float,
+    sites: int,
+    generator: np.random.Generator,
+    correlated: float = 0.0,
+    power: float = 1.0,
 ) -> ComplexArray:
     """Draw a chain that has exactly this density and this energy per site.
 
     Complex Gaussian noise is the chain at β = 0: phases at random, densities exponential. Below its
-    energy it is mixed with the ground state; above, its densities are raised to a power, which
-    makes the large ones larger. One number, the mixture or the power, is solved for.
+    energy it is mixed with the ground state, with as much as white noise allows or with less, waves
+    near the ground state being stronger in the noise; and sizes are raised to a power. The mixture
+    or the width of the spectrum is solved for; where all white noise is not enough, the power.
 
     Parameters
     ----------
@@ -81,6 +95,11 @@ def draw_chain(
     sites : int
         Even.
     generator : numpy.random.Generator
+    correlated : float
+        From 0, white noise, to 1, no more of the ground state than the noise has.
+    power : float
+        From 0, where densities are equal and the energy is in the phases, to 1. Chains forget this
+        number and the one before as they come to equilibrium.
 
     Returns
     -------
@@ -91,39 +110,45 @@ def draw_chain(
     It is near equilibrium, not in it: let it run before anything is measured.
     """
     noise = generator.normal(size=sites) + 1j * generator.normal(size=sites)
-    noise /= np.sqrt((np.abs(noise) ** 2).mean())
     ground = np.where(np.arange(sites) % 2 == 0, 1.0, -1.0)
+    waves, above_ground = np.fft.fft(noise), 1.0 + np.cos(2.0 * np.pi * np.fft.fftfreq(sites))
 
-    def scaled(shape: ComplexArray) -> ComplexArray:
-        return shape * np.sqrt(density / (np.abs(shape) ** 2).mean())
+    def drawn(angle: float, width: float, power: float) -> ComplexArray:
+        spectrum = width / (width + (1.0 - width) * above_ground)  # like 1/(βε + α)
+        near = np.fft.ifft(waves * np.sqrt(spectrum))
+        near /= np.sqrt((np.abs(near) ** 2).mean())
+        psi = np.cos(angle) * ground + np.sin(angle) * near
+        size = np.abs(psi)
+        psi *= (size / size.max()) ** power / size
+        return np.asarray(psi * np.sqrt(density / (np.abs(psi) ** 2).mean()))
 
-    def below(angle: float) -> ComplexArray:
-        return scaled(np.cos(angle) * ground + np.sin(angle) * noise)
+    def excess(angle: float, width: float, power: float) -> float:
+        return float(chain_energy(drawn(angle, width, power))) / sites - energy
 
-    def above(power: float) -> ComplexArray:
-        size = np.abs(noise)
-        return scaled(noise / size * (size / size.max()) ** power)
-
-    def excess(psi: ComplexArray) -> float:
-        return float(chain_energy(psi)) / sites - energy
-
-    if excess(above(1.0)) >= 0.0:
-        return below(brentq(lambda angle: excess(below(angle)), 0.0, 0.5 * np.pi, xtol=1e-15))
+    whole = 0.5 * np.pi
+    if excess(whole, 1.0, power) > 0.0:
+        angle = brentq(excess, 0.0, whole, args=(1.0, power), xtol=1e-15)
+        angle += correlated * (whole - angle)
+        width = 1.0
+        if excess(angle, 1.0, power) > 0.0:
+            width = brentq(lambda width: excess(angle, width, power), 1e-12, 1.0, xtol=1e-15)
+        return drawn(angle, width, power)
     end = 2.0
-    while excess(above(end)) < 0.0 and end < 1e4:
+    while excess(whole, 1.0, end) < 0.0 and end < 1e4:
         end *= 2.0
-    return above(brentq(lambda power: excess(above(power)), 1.0, end, xtol=1e-15))
+    power = brentq(lambda power: excess(whole, 1.0, power), power, end, xtol=1e-15)
+    return drawn(whole, 1.0, power)
 
 
 @dataclass(frozen=True, eq=False)
 class ChainMotion(Motion):
-    """Chains in time, a piece for each energy.
+    """Chains in time, each a piece: those of the first energy come first.
 
     Attributes
     ----------
     density : float
     energies : tuple of float
-        Per site; each is one piece.
+        Per site.
     sites, chains : int
         Of a chain, and how many chains have each energy.
     time_step : float
@@ -144,7 +169,7 @@ class ChainMotion(Motion):
 
     @property
     def pieces(self) -> int:
-        return len(self.energies)
+        return len(self.energies) * self.chains
 
     @property
     def steps(self) -> int:
@@ -152,40 +177,40 @@ class ChainMotion(Motion):
 
     @property
     def moves_per_step(self) -> int:
-        return 5 * self.sites * self.chains * self.steps_between
+        return MOVES_PER_STEP * self.sites * self.steps_between
 
     @property
     def bytes_per_step(self) -> int:
-        return self.chains * (4 * self.sites + 32)
+        return 4 * self.sites + 32
 
-    def begin(self, piece: int, seed: np.random.SeedSequence) -> Chains:
+    def begin(self, piece: int, seed: np.random.SeedSequence) -> Chain:
+        which, chain = divmod(piece, self.chains)
         generator = np.random.Generator(np.random.PCG64(seed))
-        energy = self.energies[piece]
-        psi = [draw_chain(self.density, energy, self.sites, generator) for _ in range(self.chains)]
-        return Chains(np.array(psi), self, energy)
+        energy, correlated = self.energies[which], (chain + 0.5) / self.chains
+        power = generator.random()
+        psi = draw_chain(self.density, energy, self.sites, generator, correlated, power)
+        return Chain(psi, self, energy)
 
 
-class Chains:
-    """The chains of one energy on their way; a `thermo.laboratory.trajectories.Trajectory`."""
+class Chain:
+    """One chain on its way; a `thermo.laboratory.trajectories.Trajectory`."""
 
     def __init__(self, psi: ComplexArray, motion: ChainMotion, energy: float) -> None:
-        self._x, self._y = psi.real.copy(), psi.imag.copy()
+        self._x, self._y = psi.real[None].copy(), psi.imag[None].copy()
         self._motion, self._energy = motion, energy
 
     def advance(self, steps: int) -> dict[str, np.ndarray]:
-        chains, sites = self._x.shape
-        seen = {
-            name: np.empty((chains, steps)) for name in ("energy", "density", "hopping", "force")
-        }
-        densities = np.empty((chains, steps, sites), dtype=np.float32)
+        motion = self._motion
+        seen = {name: np.empty((1, steps)) for name in ("energy", "density", "hopping", "force")}
+        densities = np.empty((1, steps, motion.sites), dtype=np.float32)
         for step in range(steps):
-            advance(self._x, self._y, self._motion.time_step, self._motion.steps_between)
+            advance(self._x, self._y, motion.time_step, motion.steps_between)
             psi = self._x + 1j * self._y
             rho = np.abs(psi) ** 2
             hopping = hopping_energy(psi)
-            seen["energy"][:, step] = ((rho**2).sum(axis=1) + hopping) / sites
+            seen["energy"][:, step] = ((rho**2).sum(axis=1) + hopping) / motion.sites
             seen["density"][:, step] = rho.mean(axis=1)
-            seen["hopping"][:, step] = hopping / sites
+            seen["hopping"][:, step] = hopping / motion.sites
             seen["force"][:, step] = (phase_forces(psi) ** 2).mean(axis=1)
             densities[:, step] = rho
         self._check(seen["energy"])

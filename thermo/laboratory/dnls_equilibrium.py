@@ -19,6 +19,7 @@ __all__ = [
     "chain_equilibrium",
     "ground_energy",
     "infinite_temperature_energy",
+    "isolated_averages",
     "matching_chain_equilibrium",
 ]
 
@@ -26,6 +27,8 @@ FloatArray = NDArray[np.float64]
 
 _NODES = 64
 _FALL = 40.0  # nats below the largest weight, beyond which densities are left out
+_STEP = 0.01  # for slopes
+_ABOUT, _ONWARD = np.arange(-3.0, 4.0), np.arange(7.0)  # in steps: of α, and of β ≥ 0
 _NODE, _WEIGHT = np.polynomial.legendre.leggauss(_NODES)
 
 
@@ -66,6 +69,8 @@ class ChainEquilibrium:
         a = ⟨\|ψ\|²⟩ and h, per site.
     hopping : float
         The part of h that lies in the bonds.
+    squared_force : float
+        ⟨(∂H/∂φ_n)²⟩, −2/β times that, also at β = 0.
     squared_density : float
         ⟨\|ψ\|⁴⟩, the other part.
     nodes, probabilities : ndarray, shape (64,)
@@ -77,6 +82,7 @@ class ChainEquilibrium:
     density: float
     energy: float
     hopping: float
+    squared_force: float
     squared_density: float
     nodes: FloatArray
     probabilities: FloatArray
@@ -146,6 +152,8 @@ def chain_equilibrium(beta: float, alpha: float) -> ChainEquilibrium:
     p = first**2
     bond = -2.0 * root[:, None] * root * i1e(argument) * bare  # 2√(ρρ′)⟨cos⟩ = −2√(ρρ′) I₁/I₀
     hopping = float(first @ bond @ first / value[0])
+    ratio = np.where(argument > 0.0, i1e(argument) / np.where(argument > 0.0, argument, 1.0), 0.5)
+    pulled = 8.0 * (root[:, None] * root) ** 2 * ratio * bare  # of both bonds: ⟨sin²⟩ = I₁/(xI₀)
     squared = float(p @ root**4)
     return ChainEquilibrium(
         beta=b,
@@ -153,10 +161,76 @@ def chain_equilibrium(beta: float, alpha: float) -> ChainEquilibrium:
         density=float(p @ root**2),
         energy=squared + hopping,
         hopping=hopping,
+        squared_force=float(first @ pulled @ first / value[0]),
         squared_density=squared,
         nodes=root**2,
         probabilities=p / weight,
     )
+
+
+def isolated_averages(at: ChainEquilibrium, sites: int) -> tuple[float, float]:
+    r"""⟨H_hop⟩ per site and ⟨(∂H/∂φ)²⟩ of an isolated ring, which keeps its (a, h), to order 1/N.
+
+    A ring in a bath has the same means of x = (a, h) but its x fluctuates, with the covariance C/N.
+    Averages A(x) in the bath are those of isolated rings, averaged over these fluctuations,
+
+    .. math:: A_\text{isolated}(x) = A(x) - \frac{1}{2N} \sum_{ij} C_{ij}
+        \frac{\partial^2 A}{\partial x_i \partial x_j}, \qquad
+        C = -\frac{\partial x}{\partial(\alpha, \beta)}.
+
+    What is left out is largest at β = 0, about −20/N of the second term.
+
+    Parameters
+    ----------
+    at : ChainEquilibrium
+    sites : int
+        N.
+
+    Returns
+    -------
+    hopping, squared_force : float
+
+    References
+    ----------
+    J. L. Lebowitz, J. K. Percus, L. Verlet, Phys. Rev. 153, 250 (1967).
+    """
+    # With θ = (α, β) and A′ = ∂A/∂x = (∂x/∂θ)⁻¹ ∂A/∂θ, Σ C_ij ∂A′_j/∂x_i is −Σ_j ∂A′_j/∂θ_j.
+    theta = np.array([at.alpha, at.beta])
+    near = 1e-4 * np.array(
+        [1.0 / at.density + at.beta, at.beta + 1.0 / (at.density + 2.0 * at.density**2)]
+    )
+    moved = [chain_equilibrium(*(theta + step)[::-1]) for step in np.diag(near)]
+    fall = np.array([at.density - moved[0].density, at.energy - moved[1].energy])
+    steps = _STEP / np.sqrt(fall / near)  # in deviations of a and of h
+    table: FloatArray = np.array(
+        [[_four_averages(theta + steps * [alpha, beta]) for beta in _ONWARD] for alpha in _ABOUT]
+    )
+    by_alpha, by_beta = _slopes(_ABOUT) / steps[0], _slopes(_ONWARD) / steps[1]
+
+    def gradient(values: FloatArray) -> FloatArray:
+        """By α and by β, in the last place."""
+        along = np.tensordot(by_alpha, values, 1), np.einsum("bc,ac...->ab...", by_beta, values)
+        return np.stack(along, axis=-1)
+
+    slopes = gradient(table)
+    by_state = np.linalg.solve(slopes[:, :, :2].swapaxes(-1, -2), slopes[:, :, 2:].swapaxes(-1, -2))
+    change = gradient(np.asarray(by_state, dtype=np.float64))[
+        len(_ABOUT) // 2, 0
+    ]  # (∂x_j, A, ∂θ_k)
+    hopping, force = table[len(_ABOUT) // 2, 0, 2:] + np.einsum("jaj->a", change) / (2.0 * sites)
+    return float(hopping), float(force)
+
+
+def _four_averages(theta: FloatArray) -> tuple[float, float, float, float]:
+    found = chain_equilibrium(theta[1], theta[0])
+    return found.density, found.energy, found.hopping, found.squared_force
+
+
+def _slopes(places: FloatArray) -> FloatArray:
+    """The matrix that makes the values of a polynomial at these places those of its slope."""
+    powers = np.arange(len(places))
+    slopes = powers * places[:, None] ** np.maximum(powers - 1, 0)
+    return np.asarray(slopes @ np.linalg.inv(places[:, None] ** powers))
 
 
 def _nodes(beta: float, alpha: float) -> tuple[FloatArray, FloatArray]:

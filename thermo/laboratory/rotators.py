@@ -115,11 +115,11 @@ class Rotators(Experiment):
 
 
 def rotators(
-    energies: Sequence[float] = (0.5, 1.0, 1.5, 2.0, 2.5),
+    energies: Sequence[float] | None = None,
     *,
     rotators: int = 32,
     strength: float = 0.5,
-    time_step: float = 0.2,
+    time_step: float | None = None,
     between: int = 10,
     samples: int = 3000,
     burn_in: int = 1000,
@@ -154,15 +154,17 @@ def rotators(
 
     Parameters
     ----------
-    energies : sequence of float
-        H/N, between 0 and 2 + 2ε, ends excluded.
+    energies : sequence of float, optional
+        H/N, between 0 and 2 + 2ε, ends excluded; default: five that divide the band evenly, at
+        ε = ½ 0.5, 1, 1.5, 2, 2.5.
     rotators : int
         N, at least 8.
     strength : float
         ε > 0. Of weak bonds, ε < 0.2 or so, each momentum is nearly kept (the chain is nearly
         integrable), and the default run does not come to equilibrium.
-    time_step : float
-        Of a symplectic step of fourth order.
+    time_step : float, optional
+        Of a symplectic step of fourth order; default: 0.2, or 0.1/ε of strong bonds, whose pull
+        turns p by 0.2 in a step.
     between : int
         Steps between observations.
     samples, burn_in : int
@@ -216,6 +218,8 @@ def rotators(
     """
     n = whole_number(rotators, "rotators", 8)
     chain = RotatorChain(finite_number(strength, "strength", positive=True))
+    if energies is None:
+        energies = [chain.top * k / 6.0 for k in range(1, 6)]
     wanted = np.atleast_1d(as_real(energies, "energies"))
     if wanted.ndim != 1 or not len(wanted):
         raise InvalidInputError(
@@ -227,6 +231,8 @@ def rotators(
             f"energy {wanted[~inside][0]:g} per rotator was given; accepted: between 0 and "
             f"2 + 2ε = {chain.top:g}, and not closer to either than {_CLOSEST:g} of that"
         )
+    if time_step is None:
+        time_step = min(0.2, 0.1 / chain.strength)
     step = finite_number(time_step, "time_step", positive=True)
     whole_number(between, "between", 1)
     whole_number(samples, "samples", 1)

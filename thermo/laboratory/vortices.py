@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -24,13 +23,15 @@ from thermo.laboratory.trajectories import follow
 from thermo.laboratory.vortex_gas import VortexFlow, VortexGas, VortexSampling
 from thermo.levels import EnergyLevels
 from thermo.microcanonical import microcanonical
+from thermo.paths import checked_path
 from thermo.thermometry import matching_beta
 
 __all__ = ["VortexAverages", "Vortices", "vortices"]
 
 FloatArray = NDArray[np.float64]
 
-_RANDOM = 100_000  # places drawn uniformly
+_RANDOM = 100_000  # places drawn uniformly, or fewer, with at most so many …
+_PAIRS = 4e8  # … pairs of vortices in all: some seconds
 _CHAINS = 16  # of each β: replicas for the errors of the density of states
 _SWEEPS = 10  # from one draw to the next
 _FRACTIONS = (-0.9, -0.7, -0.5, -0.25, 0.0, 0.15, 0.35, 0.65)  # of the bounds of β
@@ -125,37 +126,30 @@ class Vortices(Experiment):
     def findings(self) -> tuple[Finding, ...]:
         unit, gas = "ρΓ²/4π", self.gas
         found = [
-            _finding("E where P(E) is largest, β = 0", self.most_probable, None, unit=unit),
-            _finding("⟨E⟩ of random places", self.random_energy, gas.mean_energy_at_random,
-                     unit=unit, source="((N₊ − N₋)² − N)/4 − N"),
+            Finding.of("E where P(E) is largest, β = 0", self.most_probable, unit=unit),
+            Finding.of("⟨E⟩ of random places", self.random_energy, gas.mean_energy_at_random,
+                       unit=unit, source="((N₊ − N₋)² − N)/4 − N"),
         ]  # fmt: skip
         for point in self.points:
-            b, at = point.beta, f"at β = {point.beta:.3g}"
-            found.append(_finding(f"β by the virial {at}", point.virial_beta, b, source="set"))
+            b, at = point.beta, f"at β = {point.beta:.6g}"
+            found.append(Finding.of(f"β by the virial {at}", point.virial_beta, b, source="set"))
             if b and point.matched_beta is not None:
-                found.append(_finding(f"β from P(E) {at}", point.matched_beta, b, source="set"))
-            if b:
-                found.append(_finding(f"like neighbours {at}", point.like, None))
-            else:
-                found += [
-                    _finding(f"like neighbours {at}", point.like, gas.like_neighbours_at_random,
-                             source="any other is as near"),
-                    _finding(f"⟨|Σ s z|²⟩/N {at}", point.dipole, 0.5, unit="R²",
-                             source="⟨|z|²⟩ = ½"),
-                ]  # fmt: skip
-        at = f"moving at E = {self.path_energy:.1f}"
+                found.append(Finding.of(f"β from P(E) {at}", point.matched_beta, b, source="set"))
+            if self.gas.neighbours_differ:
+                at_random = None if b else gas.like_neighbours_at_random
+                found.append(Finding.of(f"like neighbours {at}", point.like, at_random,
+                                        source="" if b else "any other is as near"))  # fmt: skip
+            if not b:
+                found.append(Finding.of(f"⟨|Σ s z|²⟩/N {at}", point.dipole, 0.5, unit="R²",
+                                        source="⟨|z|²⟩ = ½"))  # fmt: skip
+        if self.gas.neighbours_differ:
+            at = f"moving at E = {self.path_energy:.1f}"
+            found.append(Finding.of(f"like neighbours {at}", self.path_like))
         return (
             *found,
-            _finding(f"like neighbours {at}", self.path_like, None),
             Finding("largest drift of E", self.energy_drift, expected=0.0, unit=unit),
             Finding("largest drift of Σ s|z|²", self.momentum_drift, expected=0.0, unit="R²"),
         )
-
-
-def _finding(
-    what: str, seen: Measured, expected: float | None, unit: str = "", source: str = ""
-) -> Finding:
-    return Finding(what, float(seen.value), float(seen.error), expected, unit=unit, source=source)
 
 
 def vortices(
@@ -174,16 +168,18 @@ def vortices(
     r"""Point vortices in a disk at β of both signs, and moving at constant energy.
 
     The phase space of vortices is the disk itself (:class:`VortexGas`). Its volume is finite while
-    the energy reaches from −∞ (opposite signs close together) to +∞ (like signs close together), so
-    that P(E) of random places has a maximum. Left of it β = d ln P/dE > 0, and vortices pair with
+    the energy reaches from −∞ (opposite signs close together, or a vortex and its image) to +∞
+    (like signs close together; one vortex of each sign has at most −1 or so), so that P(E) of
+    random places has a maximum. Left of it β = d ln P/dE > 0, and vortices pair with
     the other sign; right of it β < 0, and vortices of one sign gather in large clusters (Onsager).
 
     Parameters
     ----------
     plus, minus : int
-        Vortices of each sign, together 2 … 1000.
+        Vortices of each sign, at most 100, together at least 2.
     beta : sequence of float, optional
-        In 4π/ρΓ², each within ``VortexGas.beta_bounds``; default: eight values spread over them.
+        In 4π/ρΓ², each sampled once and within ``VortexGas.beta_bounds``; default: eight values
+        spread over them.
     draws : int
         Kept from each of 16 chains per β, 10 sweeps apart, after a quarter as many at the start.
     time : float
@@ -231,6 +227,7 @@ def vortices(
     draws = whole_number(draws, "draws", 20, most=10**6)
     duration = finite_number(time, "time", positive=True)
     seed = checked_seed(seed)
+    kept = None if checkpoint is None else checked_path(checkpoint, "checkpoint")
     before = -(-draws // 4)
     sampling = VortexSampling(gas.plus, gas.minus, betas, _CHAINS, before + draws, _SWEEPS)
     series = follow(
@@ -239,7 +236,7 @@ def vortices(
         threads=threads,
         executor=executor,
         progress=progress,
-        checkpoint=_inside(checkpoint, "sampling"),
+        checkpoint=kept and kept / "sampling",
     )
     split = {
         name: values.reshape(len(betas), _CHAINS, *values.shape[1:])
@@ -253,14 +250,12 @@ def vortices(
     moving = follow(
         motion,
         seed=seed,
-        threads=threads,
-        executor=executor,
+        threads=1,  # it is one path
         progress=progress,
-        checkpoint=_inside(checkpoint, "flow"),
+        checkpoint=kept and kept / "flow",
     )
 
-    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(1, 0))))
-    random = gas.energy(*gas.random_places(_RANDOM, generator)).reshape(_CHAINS, -1)
+    random = _at_random(gas, seed)
     counts, middle = _around_top(random)
     top = jackknife(lambda of: _top(of, middle), counts)
     levels = EnergyLevels(random.ravel())
@@ -308,9 +303,11 @@ def _checked(
     return gas, tuple(sorted({gas.check_beta(float(b)) for b in asked}))
 
 
-def _inside(folder: str | os.PathLike[str] | None, name: str) -> Path | None:
-    """A folder of its own for each of the two runs."""
-    return None if folder is None else Path(folder) / name
+def _at_random(gas: VortexGas, seed: int) -> FloatArray:
+    """Energies of random places, (16, draws)."""
+    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(1, 0))))
+    draws = int(min(_RANDOM, _PAIRS / len(gas.signs) ** 2)) // _CHAINS
+    return np.array([gas.energy(*gas.random_places(draws, generator)) for _ in range(_CHAINS)])
 
 
 def _start(gas: VortexGas, places: FloatArray) -> FloatArray:
@@ -323,25 +320,26 @@ def _start(gas: VortexGas, places: FloatArray) -> FloatArray:
 
 
 def _around_top(random: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Counts of each chain in shells around the largest one, and the middles of the shells."""
-    spread = random.std()
-    counts, edges = np.histogram(random, bins=60)
-    top = 0.5 * (edges[counts.argmax()] + edges[counts.argmax() + 1])
-    around = np.linspace(top - spread, top + spread, 25)
+    """Counts of each chain in shells where P(E) is at least 0.7 of its top, and their middles."""
+    counts, edges = np.histogram(random, bins=60, range=tuple(np.quantile(random, (0.01, 0.99))))
+    smooth = np.convolve(counts, np.full(5, 0.2), "same")
+    low = smooth < 0.7 * smooth.max()
+    before, after = low[: smooth.argmax()], low[smooth.argmax() :]
+    first = len(before) - before[::-1].argmax() if before.any() else 0
+    last = len(before) + after.argmax() if after.any() else len(counts)
+    around = np.linspace(edges[first], edges[last], 25)
     seen = np.array([np.histogram(chain, around)[0] for chain in random], dtype=np.float64)
-    middle = 0.5 * (around[1:] + around[:-1])
-    return seen, middle
+    return seen, 0.5 * (around[1:] + around[:-1])
 
 
 def _top(counts: FloatArray, energy: FloatArray) -> float:
-    """Where a cubic through ln counts, weighted by the counts, is largest."""
-    center, half = energy.mean(), 0.5 * (energy[-1] - energy[0])
-    cubic = np.polynomial.Polynomial.fit(
-        (energy - center) / half, np.log(counts), 3, w=np.sqrt(counts), domain=(-1, 1)
+    """Where a quartic through ln counts, weighted by the counts, is largest."""
+    seen = counts > 0.0
+    quartic = np.polynomial.Polynomial.fit(
+        energy[seen], np.log(counts[seen]), 4, w=np.sqrt(counts[seen])
     )
-    roots = cubic.deriv().roots()
-    real = roots[np.abs(roots.imag) < 1e-9].real
-    return float(center + half * real[np.argmin(np.abs(real))])
+    fine = np.linspace(energy[0], energy[-1], 10_001)
+    return float(fine[quartic(fine).argmax()])
 
 
 def _arch(betas: FloatArray, energies: list[FloatArray]) -> MultiHistogram:
@@ -376,7 +374,7 @@ def _averages(
         like=_mean(seen["like"]),
         dipole=_mean(seen["dipole"] / len(gas.signs)),
         virial_beta=Measured(*virial),
-        matched_beta=_matched(gas, random, energy),
+        matched_beta=_matched(gas, beta, random, energy),
         places=seen["places"][np.abs(seen["energy"][:, -1] - energy.value).argmin(), -1],
     )
 
@@ -386,16 +384,17 @@ def _mean(series: FloatArray) -> Measured:
     return Measured(found.mean, found.error)
 
 
-def _matched(gas: VortexGas, random: EnergyLevels, energy: Measured) -> Measured | None:
+def _matched(
+    gas: VortexGas, beta: float, random: EnergyLevels, energy: Measured
+) -> Measured | None:
     """β from the energies of random places alone: every one of them is a level with one state."""
-    if not random.minimum < energy.value < random.maximum:
-        return None
-    beta = matching_beta(random, energy.value)
-    there = canonical(random, beta)
-    effective, variance = there.participation_ratio, there.energy_variance
     low, high = gas.beta_bounds
-    if effective < _OVERLAP or not low < 3.0 * beta < high:  # else no error is known
+    if not low < 3.0 * beta < high:  # else no error is known
         return None
-    return Measured(
-        beta, np.sqrt(energy.error**2 + variance / effective) / variance
-    )  # dE/dβ = −var
+    if canonical(random, beta).participation_ratio < _OVERLAP:
+        return None
+    found = matching_beta(random, float(energy.value))
+    there = canonical(random, found)
+    variance = there.energy_variance
+    error = np.sqrt(energy.error**2 + variance / there.participation_ratio) / variance
+    return Measured(np.asarray(found), error)  # dE/dβ = −var

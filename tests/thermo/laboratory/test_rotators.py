@@ -334,3 +334,10 @@ def test_picture_of_what_is_not_in_equilibrium() -> None:
     assert low < weak.from_bonds[0, 0] < high
     shown = [text.get_text() for text in readings.get_legend().get_texts()]
     assert shown == ["momenta, no equilibrium", "bonds, no equilibrium"]
+
+
+@pytest.mark.parametrize("strength", [0.2, 100.0])
+@pytest.mark.filterwarnings("ignore::thermo.errors.EquilibrationWarning")
+def test_defaults_suit_bonds_of_any_strength(strength: float) -> None:
+    found = rotators(strength=strength, samples=48, burn_in=16, seed=1)
+    np.testing.assert_allclose(found.energy, (2.0 + 2.0 * strength) * np.arange(1, 6) / 6.0)

@@ -208,10 +208,66 @@ def test_it_moves_as_hamilton_says_and_keeps_energy_and_momentum() -> None:
     wrong = mistaken(lab_vortices, ("out[1, i] = -signs[i]", "out[1, i] = -0.99 * signs[i]"))
     for kernel, kept in ((lab_vortices, True), (wrong, False)):
         place = start.copy()
-        assert kernel.flow(place, GAS.signs, 0.05, 1e-8, 1e-5, 10**6)[1]
+        assert kernel.flow(place, GAS.signs, 0.05, 1e-8, 1e-5, 10**6)[1] == 0.0
         energy = GAS.energy(place[:1], place[1:])[0] - GAS.energy(x, y)[0]
         momentum = ((place**2).sum(axis=0) - (start**2).sum(axis=0)) @ GAS.signs
         assert (abs(energy) < 1e-5 and abs(momentum) < 1e-7) == kept
+
+
+def test_a_path_has_the_same_bits_however_many_steps_a_call_makes() -> None:
+    x, y = places(GAS, 1)
+    whole, cut = np.stack([x[0], y[0]]), np.stack([x[0], y[0]])
+    lab_vortices.flow(whole, GAS.signs, 0.01, 1e-8, 1e-5, 10**6)
+    step, left, calls = 1e-5, 0.01, 0
+    while left > 0.0:
+        step, left = lab_vortices.flow(cut, GAS.signs, left, 1e-8, step, 7)
+        calls += 1
+    assert calls > 3
+    assert whole.tobytes() == cut.tobytes()
+
+
+@pytest.mark.parametrize(("signs", "top"), [((1, 1), -1.478), ((2, 0), -1.190)])
+def test_the_top_of_p_of_e(signs: tuple[int, int], top: float) -> None:
+    """Of 1.8·10⁷ places, by polynomials of orders 4 and 5, it was so, ± 0.004.
+
+    Eight seeds: their mean within 4.5 errors (10⁻⁵), and errors that are those of the scatter.
+    """
+    from thermo.laboratory.vortices import _around_top, _at_random, _top
+
+    found = []
+    for seed in range(8):
+        counts, middle = _around_top(_at_random(VortexGas(*signs), seed))
+        found.append(jackknife(lambda of, middle=middle: _top(of, middle), counts))
+    values, errors = np.array(found).T
+    assert abs(values.mean() - top) < 4.5 * math.hypot(0.004, errors.mean() / math.sqrt(8))
+    assert 0.3 < values.std(ddof=1) / errors.mean() < 2.3  # χ² of 7: 10⁻⁴ on either side
+
+
+def test_whether_beta_is_read_from_random_places_depends_on_the_beta_that_was_set() -> None:
+    """Half of the estimates of 3β lie beyond the bound 1; that is no reason to leave them out."""
+    shown = [
+        vortices(2, 2, (0.33,), draws=20, time=1e-3, seed=seed).points[0].matched_beta
+        for seed in range(6)
+    ]
+    assert all(seen is not None for seen in shown)
+
+
+def test_most_vortices_need_few_random_places() -> None:
+    from thermo.laboratory.vortices import _at_random
+
+    assert _at_random(VortexGas(100, 100), 0).size == 10_000
+    with pytest.raises(InvalidInputError, match="0 … 100"):
+        VortexGas(101, 0)
+
+
+def test_one_sign_has_energies_in_the_place_of_neighbours() -> None:
+    from thermo.plots.laboratory.vortices import vortices_picture
+
+    found = vortices(3, 0, (-0.2,), draws=20, time=1e-3, seed=SEED)
+    assert not any("neighbours" in finding.what for finding in found.findings)
+    titles = [ax.get_title(loc="left") + ax.get_title() for ax in vortices_picture(found).axes]
+    assert "Hot: like signs gather" not in titles
+    assert len([title for title in titles if title.startswith("β = ")]) == 1
 
 
 def test_the_motion_leaves_canonical_averages_as_they_are() -> None:
@@ -321,14 +377,15 @@ def test_the_same_bits_however_it_is_cut_and_resumed(
 @pytest.mark.parametrize(
     ("wrong", "accepted"),
     [
-        ({"plus": -1}, "0 … 500"),
+        ({"plus": -1}, "0 … 100"),
         ({"plus": 1, "minus": 0}, "two vortices or more"),
         ({"plus": 0, "minus": 0}, "a vortex or more"),
         ({"plus": 2.5}, "an integer"),
         ({"beta": (1.0,)}, "-0.2 < beta < 1"),
         ({"beta": (-0.2, 0.0)}, "of one sign would all fall into one point"),
-        ({"beta": (math.nan,)}, "beta < 1"),
-        ({"beta": (math.inf,)}, "beta < 1"),
+        ({"beta": (math.nan,)}, "beta = nan was given; accepted: a finite number"),
+        ({"beta": (math.inf,)}, "a finite number"),
+        ({"checkpoint": 5}, "checkpoint = 5 was given"),
         ({"beta": ()}, "one or more"),
         ({"draws": 3}, "20 …"),
         ({"time": 0.0}, "positive"),

@@ -14,8 +14,9 @@ __all__ = ["rotators_command"]
 
 def rotators_command(
     energy: Annotated[
-        list[float], typer.Option("--energy", help="H/N, 0 … 2 + 2ε; may be given several times.")
-    ] = [0.5, 1.0, 1.5, 2.0, 2.5],  # noqa: B006 (never written to)
+        list[float] | None,
+        typer.Option("--energy", help="H/N, 0 … 2 + 2ε; may be given several times.  [five]"),
+    ] = None,
     rotators: Annotated[int, typer.Option("--rotators", help="How many.")] = 32,
     strength: Annotated[
         float, typer.Option("--strength", help="ε of the bonds; below 0.2 equilibrium takes long.")
@@ -44,7 +45,7 @@ def rotators_command(
     from thermo.laboratory.rotators import rotators as run
 
     found = run(
-        energy,
+        energy or None,
         rotators=rotators,
         strength=strength,
         samples=samples,

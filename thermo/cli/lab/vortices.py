@@ -20,7 +20,8 @@ def vortices_command(
         str | None,
         typer.Option(
             "--beta",
-            help="In 4π/ρΓ², commas between; above −2/max(N₊, N₋) and below 1.  [eight values]",
+            help="In 4π/ρΓ²: numbers, and from:to:count, commas between; above −2/max(N₊, N₋) and "
+            "below 1.  [eight values]",
         ),
     ] = None,
     draws: Annotated[int, typer.Option("--draws", help="Of each of 16 chains per β.")] = 800,

@@ -17,6 +17,8 @@ __all__ = ["dnls_picture", "plot_breathers", "plot_densities", "plot_phase_diagr
 def dnls_picture(found: Dnls) -> Figure:
     """The phase diagram, the distribution of the density, and the coldest and hottest chain.
 
+    The hottest alone, over the whole width, if there is but one energy.
+
     Parameters
     ----------
     found : Dnls
@@ -29,11 +31,13 @@ def dnls_picture(found: Dnls) -> Figure:
     by_energy = sorted(found.points, key=lambda point: point.energy)
     with lecture_style():
         figure = Figure(figsize=(16, 12))
-        panels = figure.subplots(2, 2)
-        plot_phase_diagram(panels[0, 0], found)
-        plot_densities(panels[0, 1], found)
-        plot_breathers(panels[1, 0], found, by_energy[0])
-        plot_breathers(panels[1, 1], found, by_energy[-1])
+        below = ["coldest", "hottest"] if len(by_energy) > 1 else ["hottest", "hottest"]
+        panels: dict[str, Axes] = figure.subplot_mosaic([["diagram", "densities"], [*below]])
+        plot_phase_diagram(panels["diagram"], found)
+        plot_densities(panels["densities"], found)
+        if len(by_energy) > 1:
+            plot_breathers(panels["coldest"], found, by_energy[0])
+        plot_breathers(panels["hottest"], found, by_energy[-1])
         figure.canvas.draw()  # lay out while the style is in force
     return figure
 
@@ -57,26 +61,34 @@ def plot_phase_diagram(ax: Axes, found: Dnls) -> Axes:
         np.array([line(x) for x in a]) for line in (ground_energy, infinite_temperature_energy)
     )
     floor = 1.5 * float(cold.min())
+    top = max(top, -0.6 * floor)  # where a ≪ 1, all of β < 0 is a thin wedge
     ax.fill_between(a, hot, 10.0 * top, color=color_of(-1.0), alpha=0.12, linewidth=0)
     ax.fill_between(a, 10.0 * floor, cold, color="#555555", alpha=0.25, linewidth=0)
     for beta, line in zip(found.isotherm_beta, found.isotherms, strict=True):
-        ax.plot(*line.T, color=color_of(_natural(beta, found)), linewidth=1.5)
+        color = color_of(_natural(beta, found))
+        ax.plot(*line.T, color=color, linewidth=1.5)
+        inside = (line[:, 0] < 0.97 * a[-1]) & (line[:, 1] < 0.97 * top)
+        ax.annotate(
+            f"{beta:.3g}", line[inside][line[inside, 0].argmax()], color=color, fontsize=15,
+            ha="right", va="center", bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
+        )  # fmt: skip
     ax.plot(a, hot, color=color_of(0.0), linewidth=4.0, label="β = 0:  h = 2a²")
     ax.plot(a, cold, color=color_of(np.inf), linewidth=4.0, label="T = +0:  h = a² − 2a")
+    ax.plot([], [], color=color_of(1.0), linewidth=1.5, label="β as written")
     for point in found.points:
         ax.plot(
             found.density, point.energy, "o", markersize=15, markeredgecolor="white",
             color=color_of(_natural(float(point.beta.value), found)),
         )  # fmt: skip
     ax.text(0.3 * a[-1], 0.5 * top, "β < 0", color=color_of(-3.0), fontweight="bold", ha="center")
-    ax.text(0.8 * a[-1], 0.15 * top, "β > 0", color=color_of(3.0), fontweight="bold", ha="center")
     ax.text(0.25 * a[-1], 0.9 * floor, "no state", color="#333333", ha="center")
+    ax.locator_params(axis="x", nbins=5)
     ax.set(
         xlabel="norm per site  a",
         ylabel="energy per site  h",
         title="Two conserved quantities",
         xlim=(0.0, a[-1]),
-        ylim=(floor, top),
+        ylim=(floor, 1.5 * top),
     )
     ax.legend(loc="upper left")
     return ax
@@ -103,7 +115,7 @@ def plot_densities(ax: Axes, found: Dnls) -> Axes:
         ax.errorbar(
             middle[seen], point.histogram.value[seen], point.histogram.error[seen], fmt="o",
             markersize=5, color=color, elinewidth=1.5,
-            label=f"h = {point.energy:g}".replace("-", "−"),
+            label=f"h = {point.energy:.15g}".replace("-", "−"),
         )  # fmt: skip
         if point.equilibrium is not None:
             law = point.equilibrium
@@ -145,12 +157,11 @@ def plot_breathers(ax: Axes, found: Dnls, point: ChainAverages) -> Axes:
     bar.set_label("ρ / a")
     ax.grid(visible=False)
     sign = "β > 0" if point.beta.value > 0.0 else "β < 0"
-    hot = point.equilibrium is None
     ax.set(
         xlabel="time",
         ylabel="site",
-        title=f"h = {point.energy:g}, {sign}: ".replace("-", "−")
-        + ("breathers" if hot else "no site stands out"),
+        title=f"h = {point.energy:.15g}, {sign}: ".replace("-", "−")
+        + f"up to ρ = {float(point.densities.max()) / found.density:.0f} a",
     )
     return ax
 

@@ -7,17 +7,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
+from thermo.laboratory.measured import Measured
 from thermo.laboratory.vortices import Vortices
 from thermo.plots.coloured_line import plot_along_beta
 from thermo.plots.style import color_of, lecture_style
 
-__all__ = ["plot_arch", "plot_neighbours", "plot_paths", "plot_places", "vortices_picture"]
+__all__ = [
+    "plot_arch",
+    "plot_energy",
+    "plot_neighbours",
+    "plot_paths",
+    "plot_places",
+    "vortices_picture",
+]
 
 _SIGNS = {1.0: "#d95f02", -1.0: "#1b7837"}  # neither cold blue nor hot red: those are β
 
 
 def vortices_picture(found: Vortices) -> Figure:
     """Entropy, like neighbours, and the disk: coldest, hottest, and the hottest in motion.
+
+    One disk fewer if there is but one β; energies where neighbours are always alike, or never.
 
     Parameters
     ----------
@@ -34,10 +44,11 @@ def vortices_picture(found: Vortices) -> Figure:
         above, below = halves[:, 0]
         arch, share = above.subplots(1, 2)
         plot_arch(arch, found)
-        plot_neighbours(share, found)
-        cold, hot, moving = below.subplots(1, 3)
-        plot_places(cold, found, -1)
-        plot_places(hot, found, 0)
+        (plot_neighbours if found.gas.neighbours_differ else plot_energy)(share, found)
+        several = len(found.points) > 1
+        *still, moving = below.subplots(1, 3 if several else 2)
+        for ax, which in zip(still, (-1, 0) if several else (0,), strict=True):
+            plot_places(ax, found, which)
         plot_paths(moving, found)
         figure.canvas.draw()  # lay out while the style is in force
     return figure
@@ -73,7 +84,7 @@ def plot_arch(ax: Axes, found: Vortices) -> Axes:
         textcoords="offset points",
         ha="center",
     )
-    middle = 0.2 * float(s.min())
+    middle = 0.5 * float(s.min())
     for text, place, beta in (("β > 0", 0.02, 3.0), ("β < 0", 0.88, -3.0)):
         ax.text(
             e[0] + place * (e[-1] - e[0]), middle, text, ha="center", color=color_of(beta),
@@ -100,32 +111,45 @@ def plot_neighbours(ax: Axes, found: Vortices) -> Axes:
     -------
     Axes
     """
-    ax.axhline(
-        found.gas.like_neighbours_at_random, color="#333333", linestyle=(0, (6, 2)), linewidth=2.0
+    _along_hotness(
+        ax, found, [point.like for point in found.points], found.gas.like_neighbours_at_random
     )
+    ax.set(ylabel="neighbours of like sign", title="Hot: like signs gather")
+    return ax
+
+
+def plot_energy(ax: Axes, found: Vortices) -> Axes:
+    """Mean energy, cold at the left, with errors.
+
+    Parameters
+    ----------
+    ax : Axes
+    found : Vortices
+
+    Returns
+    -------
+    Axes
+    """
+    _along_hotness(
+        ax, found, [point.energy for point in found.points], found.gas.mean_energy_at_random
+    )
+    ax.set(ylabel="mean energy / (ρΓ²/4π)", title="Hot: more energy than at random")
+    return ax
+
+
+def _along_hotness(ax: Axes, found: Vortices, seen: list[Measured], at_random: float) -> None:
+    ax.axhline(at_random, color="#333333", linestyle=(0, (6, 2)), linewidth=2.0)
     ax.axvline(0.0, color="#333333", linewidth=1.0)
-    left = max(point.beta for point in found.points) * found.energy_scale
+    left = max(0.0, *(point.beta for point in found.points)) * found.energy_scale
     ax.annotate(
-        "places at random", (-left, found.gas.like_neighbours_at_random), xytext=(0, 8),
-        textcoords="offset points", ha="left",
-    )  # fmt: skip
-    for point in found.points:
+        "places at random", (-left, at_random), xytext=(0, 8), textcoords="offset points", ha="left"
+    )
+    for point, measured in zip(found.points, seen, strict=True):
         b = point.beta * found.energy_scale
         ax.errorbar(
-            -b,
-            point.like.value,
-            point.like.error,
-            fmt="o",
-            markersize=12,
-            color=color_of(b),
-            capsize=4,
+            -b, measured.value, measured.error, fmt="o", markersize=12, color=color_of(b), capsize=4
         )
-    ax.set(
-        xlabel="hotness  −βσ₀",
-        ylabel="neighbours of like sign",
-        title="Hot: like signs gather",
-    )
-    return ax
+    ax.set(xlabel="hotness  −βσ₀")
 
 
 def plot_places(ax: Axes, found: Vortices, which: int) -> Axes:
