@@ -21,7 +21,8 @@ picture = heat_exchange_picture(found)
 
 # %%
 # The dashed lines are not fitted: they come from the exact numbers of states. So do the
-# expectations here, and the errors are those of 64 independent pairs of lattices.
+# expectations here, for these 64 pairs of lattices as they began; the errors are those of what is
+# left between the two. Other starts have other heats: that scatter is in the bands of the picture.
 
 print(found.table())
 

@@ -8,8 +8,8 @@ arch. Gibbs takes all states *up to* the energy, ln Ω(E), which always grows, s
 temperature is never negative. Below the top the two agree; above it they part, and experiment can
 tell. A demon, a small system that trades energy with the lattice, settles at Boltzmann's β. And two
 blocks in equilibrium with each other, which the zeroth law wants to be at one temperature, agree in
-Boltzmann's β. In Gibbs' they differ where g falls: hardly just past the top, by a factor of some
-10⁵ at β = −0.3 for the 16 × 16 lattice here, and by ever more zeros the larger the lattice is.
+Boltzmann's β. In Gibbs' they differ where g falls: hardly just past the top, by a factor of over
+10⁴ at β = −0.3 for the 16 × 16 lattice here, and by ever more zeros the larger the lattice is.
 """
 
 from thermo.laboratory import microcanonical

@@ -80,7 +80,7 @@ class Engine(Experiment):
                 for cycle in self.single
                 for part in (
                     Finding(f"one bath at β = {cycle.baths[0]:g}: work delivered", cycle.delivered,
-                            expected=cycle.heats[0], source="the heat it gives (Ramsey)"),
+                            expected=cycle.heats[0], source="all its heat (Ramsey)"),
                     Finding(f"one bath at β = {cycle.baths[0]:g}: entropy made",
                             cycle.entropy_made, unit="k", source="> 0"),
                 )

@@ -65,7 +65,7 @@ class HeatExchange(Experiment):
     drift : Measured, shape (blocks,)
         Energy in that quarter less that in the second one: 0 if the end was reached by then.
     entropy_gain : Measured
-        Until then.
+        Until then; its error, too, is that of the difference to what these starts must become.
     entropy_gain_expected : float
     largest_fall : Measured
         Of the total entropy from one twentieth of the way to the next: the fall that is largest in
@@ -101,7 +101,7 @@ class HeatExchange(Experiment):
         hot = int(np.argmin(self.beta))
         # What was given is known without an error: it is that of these replicas.
         given = float(self.energy.value[hot, 0])
-        shared = "g₁(E₁) g₂(E − E₁)"
+        shared = "g₁(E₁) g₂(E − E₁), from these starts"
         found = [
             Finding(
                 f"heat that left block {hot + 1}, of β = {self.beta[hot]:g}",

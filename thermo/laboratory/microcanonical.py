@@ -46,7 +46,7 @@ _MARKS = np.linspace(-1.6, 1.6, 17)  # E/N at which the sampled density is read
 _DEMONS = (-1.2, -0.6, 0.0, 0.6, 1.2)  # E/N of lattices with a demon
 _CONTACTS = (0.3, 0.15, 0.0, -0.15, -0.3)  # β of lattices that touch spins
 _REPLICAS = 32  # of these
-_CONTACT_SWEEPS, _DEMON_SWEEPS, _DEMON_BURN_IN = 200, 1000, 100
+_CONTACT_SWEEPS, _DEMON_SWEEPS = 200, 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,7 +249,7 @@ def microcanonical(
             model,
             e * n,
             _DEMON_SWEEPS,
-            burn_in=_DEMON_BURN_IN,
+            burn_in=max(100, n // 4),  # energy has to spread over the lattice: L² sweeps
             **parts.options(f"demon-{k}", 1 + k),
         )
         for k, e in enumerate(_DEMONS)

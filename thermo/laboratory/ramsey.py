@@ -71,7 +71,8 @@ class Condition:
         return cls(name, what, value, error, limit, verdict)
 
     def __str__(self) -> str:
-        number = rounded_to_error(self.value, self.error)
+        known = self.value == self.value  # not nan
+        number = rounded_to_error(self.value, self.error) if known else "not known"
         limit = f"at most {self.limit:.2g}" if self.limit < sys.float_info.max else "finite"
         return f"{self.verdict:8s} {self.name}: {self.what} = {number}, to be {limit}"
 

@@ -166,7 +166,7 @@ class SpinReversal(Experiment):
             *self._of_the_couplings(),
             _finding("T₂/T₁", self.internal_time * per_t1),
             _finding("energy lost less heat, per spin", self.heat_balance, 0.0, "first law"),
-            Finding("times at which heat flows from cold to hot", self._heat_uphill(),
+            Finding("times after T₂ at which heat flows from cold to hot", self._heat_uphill(),
                     expected=0.0, source="from smaller to larger β"),
             *self._beside_the_master_equation(),
         )  # fmt: skip
@@ -210,13 +210,17 @@ class SpinReversal(Experiment):
         return (*together, *(one for one in start if math.isfinite(one.value)))
 
     def _heat_uphill(self) -> int:
-        """At how many times heat flows to what the demon says is hotter, as far as errors tell."""
+        """At how many times heat flows to what the demon says is hotter, as far as errors tell.
+
+        After T₂: before, the demon is not yet in equilibrium with the spins.
+        """
+        settled = self.time > float(np.nan_to_num(self.internal_time.value))
         with np.errstate(invalid="ignore"):  # ∞ − ∞ and 0 · ∞
             apart = self.bath_beta - self.beta_demon.value  # > 0: the spins are hotter
             certain = (np.abs(self.heat.value) > _CERTAIN * self.heat.error) & (
                 np.abs(apart) > _CERTAIN * self.beta_demon.error
             )
-            return int((certain & (self.heat.value * apart < 0.0)).sum())
+            return int((certain & settled & (self.heat.value * apart < 0.0)).sum())
 
     def _beside_the_master_equation(self) -> tuple[Finding, ...]:
         if self.master is None:

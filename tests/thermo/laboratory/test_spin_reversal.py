@@ -596,3 +596,12 @@ def test_it_is_json_and_a_command(tmp_path: Path) -> None:
 def test_bad_input_of_the_command(wrong: list[str], accepted: str) -> None:
     with pytest.raises((InvalidInputError, UnboundedSpectrumError), match=accepted):
         CliRunner().invoke(lab, ["spin-reversal", *wrong], catch_exceptions=False)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_heat_goes_to_a_bath_that_is_hotter_than_the_demon_at_first(seed: int) -> None:
+    """0 < β of the bath < β₀: at t = 0 the demon still has β₀, but the spins are hot."""
+    model = Ising(square(12), 0.1, 1.0)
+    found = spin_reversal(model, bath_beta=0.1, replicas=128, duration=2.0, seed=seed)
+    (uphill,) = [f for f in found.findings if f.what.startswith("times")]
+    assert uphill.value == 0.0

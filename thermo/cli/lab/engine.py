@@ -21,6 +21,7 @@ def engine_command(
         tuple[float, float] | None,
         typer.Option(
             "--fields",
+            metavar="<h₁> <h₂>",
             help="Of Carnot's isotherm at the hot bath, above 0.  [default: 1/2 and 2, by |β|]",
         ),
     ] = None,
@@ -28,6 +29,7 @@ def engine_command(
         tuple[float, float] | None,
         typer.Option(
             "--otto-fields",
+            metavar="<h₁> <h₂>",
             help="Of Otto's waits at the hot and at the cold bath.  [default: 2, by the larger "
             "|β|, and half of it or more]",
         ),

@@ -84,11 +84,10 @@ def plot_arch(ax: Axes, found: Vortices) -> Axes:
         textcoords="offset points",
         ha="center",
     )
-    middle = 0.5 * float(s.min())
-    for text, place, beta in (("β > 0", 0.02, 3.0), ("β < 0", 0.88, -3.0)):
+    for text, side, beta in (("β > 0", "left", 3.0), ("β < 0", "right", -3.0)):
         ax.text(
-            e[0] + place * (e[-1] - e[0]), middle, text, ha="center", color=color_of(beta),
-            fontweight="bold",
+            0.02 if beta > 0 else 0.98, 0.92, text, ha=side, color=color_of(beta),
+            fontweight="bold", transform=ax.transAxes,
         )  # fmt: skip
     ax.set(
         xlabel="energy  E / (ρΓ²/4π)",
