@@ -29,10 +29,10 @@ from thermo.kernels.lab_spin_reversal import count_classes, relax_and_exchange
 from thermo.laboratory import reversal_motion, spin_reversal
 from thermo.laboratory.finding import Finding
 from thermo.laboratory.relaxation_courses import zero_of
+from thermo.laboratory.reversal_findings import SpinReversal
 from thermo.laboratory.reversal_master_equation import solve_master_equation
 from thermo.laboratory.reversal_motion import Reversal, ReversalMotion, local_fields
 from thermo.laboratory.reversal_start import equilibrium_purses, equilibrium_spins
-from thermo.laboratory.spin_reversal import SpinReversal
 from thermo.laboratory.spin_thermometers import read_field_and_couplings, read_populations
 from thermo.lattice import chain, cubic, from_edges, square, triangular
 from thermo.sampling.discrete_rules import largest_change
@@ -396,7 +396,7 @@ def test_zeros_of_few_small_lattices_have_honest_errors_or_are_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     exact = solve_master_equation(_chain_of_9())
-    module = sys.modules["thermo.laboratory.spin_reversal"]
+    module = sys.modules["thermo.laboratory.reversal_findings"]
     monkeypatch.setattr(module, "solve_master_equation", lambda motion: exact)
     off = []
     for seed in range(20):

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from thermo.laboratory.measured import Measured
-from thermo.laboratory.spin_reversal import SpinReversal
+from thermo.laboratory.reversal_findings import SpinReversal
 from thermo.plots.coloured_line import plot_along_beta
 from thermo.plots.style import color_of, lecture_style
 from thermo.temperature import temperature_from_beta
