@@ -6,7 +6,7 @@ import math
 import os
 import warnings
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from thermo.arguments import finite_number, whole_number
 from thermo.errors import (
+    EquilibrationWarning,
     InvalidInputError,
     NotConvergedError,
     UnboundedSpectrumError,
@@ -26,6 +27,7 @@ from thermo.laboratory.finding import Experiment, Finding
 from thermo.laboratory.molecular_dynamics import MolecularDynamics
 from thermo.laboratory.molecules import Fluid
 from thermo.laboratory.trajectories import follow
+from thermo.run.equilibration import FALSE_ALARMS, RHAT_LIMIT, equilibration
 from thermo.temperature import as_beta
 
 __all__ = ["Kinetic", "kinetic"]
@@ -63,6 +65,9 @@ class Kinetic(Experiment):
     potential_energy : JackknifeEstimate
         ⟨U⟩ per molecule, with its tail.
     pressure : JackknifeEstimate
+    rhat, transient : float
+        Of the replicas in the bath, the worse of kinetic and potential energy: split R̂, 1 where
+        they agree, and how likely a first tenth that differs as much from the rest is by chance.
     translation_series, rotation_series : ndarray, shape (replicas, samples − burn_in)
         2K/kT.
     steps : ndarray, shape (3,)
@@ -94,6 +99,8 @@ class Kinetic(Experiment):
     configurational_beta: JackknifeEstimate
     potential_energy: JackknifeEstimate
     pressure: JackknifeEstimate
+    rhat: float
+    transient: float
     translation_series: FloatArray
     rotation_series: FloatArray
     steps: FloatArray
@@ -109,6 +116,11 @@ class Kinetic(Experiment):
         span = math.log(self.steps[0] / self.steps[-1])
         error = math.hypot(its_error / longest, other / shortest) / span
         return math.log(longest / shortest) / span, error
+
+    @property
+    def settled(self) -> bool:
+        """Whether the replicas agree and have left their beginning: True in equilibrium."""
+        return self.rhat <= RHAT_LIMIT and self.transient >= FALSE_ALARMS
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -131,12 +143,19 @@ class Kinetic(Experiment):
                     self.beta, source="⟨∇²U⟩/⟨F²⟩ = β")
         )  # fmt: skip
         energy, pressure = self._published()
+        found += [
+            Finding("U per molecule", *_floats(self.potential_energy), unit="ε", **energy),
+            Finding("pressure", *_floats(self.pressure), unit="ε/σ³", **pressure),
+        ]
+        if not self.settled:  # the bath's β is not theirs, and errors are too small
+            found = [
+                replace(each, expected=None, expected_error=0.0, source="not in equilibrium")
+                for each in found
+            ]
         conserved, order = "nothing comes from outside", "velocity Verlet"
         if not self.force_shifted:  # a walk at random, of which blocks do not tell the error
             conserved = order = "forces end with a step at the cut-off"
         found += [
-            Finding("U per molecule", *_floats(self.potential_energy), unit="ε", **energy),
-            Finding("pressure", *_floats(self.pressure), unit="ε/σ³", **pressure),
             Finding("energy gained per molecule and time", *self.drift,
                     0.0 if self.force_shifted else None, unit="ε/τ", source=conserved),
             Finding("order of the energy's error in Δt", *self.order,
@@ -247,6 +266,9 @@ def kinetic(
 
     Warns
     -----
+    EquilibrationWarning
+        Kinetic or potential energy of the replicas drifts or disagrees after `burn_in`: split R̂ >
+        1.05, or a first tenth unlike the rest. What needs equilibrium then has no expectation.
     UncertaintyWarning
         The error of the energy does not fall as Δt²: the time step is too long for that, though
         energy is kept.
@@ -254,7 +276,7 @@ def kinetic(
     Notes
     -----
     Velocities are taken at whole steps, where K is low by a part (ωΔt)² /8 or so of itself with ω
-    the frequency of a molecule among its neighbours: a thousandth at the default Δt. Of a bound
+    the frequency of a molecule among its neighbours: a thousandth at the default Δt. Of a bounded
     kinetic energy, which can be negative in temperature, see `thermo.laboratory.rotators`.
 
     Isolated small systems differ from those in a bath by parts of 1/f; all temperatures here are
@@ -268,7 +290,7 @@ def kinetic(
 
     Examples
     --------
-    >>> found = kinetic(32, samples=80, burn_in=20, replicas=2, cutoff=2.3, seed=1)
+    >>> found = kinetic(32, samples=1000, burn_in=200, replicas=2, cutoff=2.3, seed=1)
     >>> found.counts
     {'3N − constraints − 3': 157, '3N − 3': 189, '3N − constraints': 160, '3N': 192}
     """
@@ -303,6 +325,13 @@ def kinetic(
         for values in (np.ones_like(weight), energy, bath["virial"])
     ]
 
+    judged = equilibration(
+        np.array([b]),
+        {
+            "kinetic": (bath["translation"] + bath["rotation"])[None],
+            "potential": bath["potential"][None],
+        },
+    )
     isolated = (alone["translation"] + alone["rotation"] + alone["potential"]) / m
     isolated -= isolated.mean(axis=1, keepdims=True)
     time = np.arange(isolated.shape[1]) * motion.time_step * motion.between
@@ -332,6 +361,8 @@ def kinetic(
             ),
             *weighted,
         ),
+        rhat=max(float(value[0]) for value in judged.rhat.values()),
+        transient=float(np.min([value[0] for value in judged.transient.values()])),
         translation_series=doubled["translation"],
         rotation_series=doubled["rotation"],
         steps=2.0 * motion.time_step / np.array(_ISOLATED),
@@ -340,6 +371,16 @@ def kinetic(
         energy_error=np.array([_spread(series) for series in isolated]),
         drift=_drift(isolated[1], time),
     )
+    if not found.settled:
+        warnings.warn(
+            "kinetic or potential energy of the replicas drifts or disagrees (largest split R̂ = "
+            f"{found.rhat:.3g}, limit {RHAT_LIMIT}; a beginning like this by chance: "
+            f"{found.transient:.2g}, limit {FALSE_ALARMS:g}): they are not in equilibrium with the "
+            f"bath, and nothing of them is compared. Give more burn_in than {burn_in} and more "
+            f"samples than {samples}.",
+            EquilibrationWarning,
+            stacklevel=2,
+        )
     order, error = found.order
     off = abs(order - 2.0)
     if force_shifted and off > _WORST_ORDER and off > 5.0 * error:

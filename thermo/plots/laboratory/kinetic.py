@@ -78,7 +78,7 @@ def plot_counts(ax: Axes, found: Kinetic) -> Axes:
     ax.grid(axis="y", visible=False)
     ax.set(
         xlabel="T read / T of the bath",
-        title="Only the right f tells T",
+        title="Only the right f tells T" if found.settled else "Not in equilibrium: no T",
         ylim=(len(rows) + 0.4, -0.6),  # a free row for the legend, whose mark is no reading
     )
     ax.legend(loc="lower center", frameon=True, edgecolor="#333333", framealpha=1.0,
