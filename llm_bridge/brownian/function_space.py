@@ -41,12 +41,12 @@ if TYPE_CHECKING:
 
     from llm_bridge.models import LanguageModel
 
-__all__ = ["FunctionSpaceNoise", "NoisyLayer", "noisy_layers"]
+__all__ = ["FunctionSpaceNoise", "noisy_layers"]
 
 _FALLBACK = "accepted: machine='copies', which perturbs copies of the weights"
 
+# A layer, and what makes the hook of a reading for one of its tensors.
 NoisyLayer = tuple["torch.nn.Module", Callable[[ReadingState], LayerNoise]]
-"""A layer, and what makes the hook of a reading for one of its tensors."""
 
 
 class FunctionSpaceNoise:
@@ -75,8 +75,8 @@ class FunctionSpaceNoise:
     one_pass : bool
         One forward pass only; inputs and random numbers of a layer are dropped once it has its
         output, so that hardly any memory is needed beside the model's own.
-    layers : sequence of NoisyLayer, optional
-        `noisy_layers` of this model and noise, where they are known: they take a while.
+    layers : sequence, optional
+        The `noisy_layers` of this model and noise, where they are known: they take a while.
 
     Attributes
     ----------
